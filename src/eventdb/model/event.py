@@ -1,0 +1,142 @@
+"""Events: what a transaction did, as facts. The log holds nothing else, and a state changes by nothing else.
+
+Events are logical and complete: every value that a statement computed (defaults, now(), random(), sequences) stands in the event, so
+replay computes nothing and is deterministic. Schema events carry the whole new definition.
+
+Row events. Rows are tuples in slot order without the start number: element i is the value of slot i + 1. `types` gives the type of each
+element (`datatype.NULL` for the slot of a dropped column), so that an event can be written and read back on its own. A key is the value
+of the single key column, or a tuple of values for a composite key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass
+from typing import Any
+
+from eventdb.model.datatype import DataType
+from eventdb.model.schema import Index, Sequence, Table, View
+
+Key = Any
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaCreated:
+    name: str
+    comment: str | None = None
+    """Also logged, with the new comment, when the comment of an existing schema changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDropped:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableCreated:
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class TableAltered:
+    """A change that rewrites no rows; `table` is the new definition, with the same id and storage."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class TableRewritten:
+    """A change that rewrote every row: `table` has a new storage, whose first rows these are. Its indexes are built anew."""
+
+    table: Table
+    types: tuple[DataType, ...]
+    rows: Rows[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class TableDropped:
+    """The table, its indexes and the sequences it owns are gone from the catalog; its storage is closed."""
+
+    table_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCreated:
+    """An index, built from the rows that are there. Also an index whose definition changed without its keys (renamed, commented)."""
+
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDropped:
+    index_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewCreated:
+    """A view is created or replaced (same id)."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDropped:
+    view_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceCreated:
+    """A sequence is created or altered (same id); its value is kept where it exists."""
+
+    sequence: Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceDropped:
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceAdvanced:
+    """The last value that a sequence gave out; None puts it back to its start."""
+
+    sequence_id: int
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowsInserted:
+    table_id: int
+    types: tuple[DataType, ...]
+    rows: Rows[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsUpdated:
+    """`keys` are those before the update; `slots` the changed columns, `values[i]` their new values in the row of `keys[i]`.
+
+    Where key columns change, all the rows leave their old keys before any takes its new one.
+    """
+
+    table_id: int
+    key_types: tuple[DataType, ...]
+    keys: Rows[Key]
+    slots: tuple[int, ...]
+    types: tuple[DataType, ...]
+    values: Rows[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDeleted:
+    table_id: int
+    key_types: tuple[DataType, ...]
+    keys: Rows[Key]
+
+
+SchemaEvent = (
+    SchemaCreated | SchemaDropped | TableCreated | TableAltered | TableRewritten | TableDropped | IndexCreated | IndexDropped
+    | ViewCreated | ViewDropped | SequenceCreated | SequenceDropped
+)  # fmt: skip
+RowEvent = RowsInserted | RowsUpdated | RowsDeleted
+Event = SchemaEvent | RowEvent | SequenceAdvanced

@@ -1,0 +1,93 @@
+"""What the SQL half needs from its caller: names to bind against, and the circumstances of one execution."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from eventdb.model.catalog import Catalog
+from eventdb.model.datatype import DataType
+from eventdb.model.schema import DEFAULT_SCHEMA, Table
+
+if TYPE_CHECKING:
+    from eventdb.sql.parser import ast
+    from eventdb.sql.reader import TableReader
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTable:
+    """A relation that is computed, not stored (information_schema, eventdb.transactions): its columns; rows come from `Execution.system_rows`."""
+
+    schema: str
+    name: str
+    columns: tuple[tuple[str, DataType], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundMoment:
+    """A FOR SYSTEM_TIME clause as bound: its place in `Execution.positions`, and the catalog to read names in."""
+
+    index: int
+    catalog: Catalog
+
+
+MomentBinder = Callable[["ast.SystemTime"], BoundMoment]
+
+
+def _no_moments(clause: ast.SystemTime) -> BoundMoment:
+    raise NotImplementedError("no time travel in this environment")
+
+
+@dataclass(slots=True)
+class Environment:
+    """What a statement is bound in.
+
+    `text`: the statement's text, for the place in errors. `parameter_types`: one entry for each parameter, None until its type is known; the
+    binder fills in what it infers from the context. `parameter_index`: parameter key → ordinal. `moment` binds a FOR SYSTEM_TIME clause;
+    what it gives is recorded by the caller, since a plan holds only as long as those catalogs are the ones met again.
+    """
+
+    text: str
+    catalog: Catalog
+    parameter_index: Mapping[int | str, int] = field(default_factory=dict)
+    parameter_types: list[DataType | None] = field(default_factory=list)
+    search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
+    moment: MomentBinder = _no_moments
+    system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
+
+
+class Execution(Protocol):
+    """The circumstances of one execution, the first argument of every compiled plan.
+
+    `positions[i]`: for moment i the pair (first, last) of transaction numbers, both the same for AS OF; entry 0 is the statement's own
+    position, with first None for the present.
+    """
+
+    positions: tuple[tuple[int | None, int | None], ...]
+    transaction_timestamp: datetime.datetime
+    """now(): the start of the transaction, aware, UTC."""
+    statement_timestamp: datetime.datetime
+    timezone: datetime.tzinfo
+    """The session's time zone: how timestamptz and text meet."""
+
+    def table(self, table: Table, moment: int) -> TableReader:
+        """The rows of `table` at moment `moment` (an index into `positions`)."""
+        ...
+
+    def system_rows(self, table: SystemTable) -> Iterable[tuple[Any, ...]]: ...
+
+    def transaction_time(self, number: int | None) -> datetime.datetime:
+        """The commit time of a transaction; the transaction's own start for one not yet committed; END_OF_TIME for None."""
+        ...
+
+    def nextval(self, sequence_id: int) -> int: ...
+
+    def currval(self, sequence_id: int) -> int: ...
+
+    def setval(self, sequence_id: int, value: int, is_called: bool) -> int: ...
+
+    def setting(self, name: str) -> str | None:
+        """A session setting ("timezone", "actor", "search_path"); None if there is none of that name."""
+        ...

@@ -1,0 +1,54 @@
+"""What preparing a query gives: a compiled function and what the caller needs to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eventdb.model.datatype import DataType
+from eventdb.sql.environment import Execution
+
+Tuples = Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of a result."""
+
+    name: str
+    datatype: DataType
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedQuery:
+    """A query ready to run.
+
+    `run(execution, parameters)` gives the rows: a list where `streaming` is false, else an iterator of lists. Parameters are values in
+    the internal form of `parameters`' types, in order. Values in rows are internal too (JSON as text). `source` is the generated
+    Python (EXPLAIN (CODE)), `plan` the tree as text (EXPLAIN). `explain_analyze(execution, parameters)` runs it and gives the tree with rows and
+    times.
+    """
+
+    columns: tuple[ResultColumn, ...]
+    parameters: tuple[DataType, ...]
+    run: Callable[[Execution, tuple[Any, ...]], Tuples | Iterator[Tuples]]
+    streaming: bool
+    source: str
+    plan: str
+    explain_analyze: Callable[[Execution, tuple[Any, ...]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedProjection:
+    """Expressions ready to be computed over given rows (RETURNING, ON CONFLICT DO UPDATE, CHECK, USING).
+
+    `run(execution, parameters, rows)`: with one source `rows` holds stored rows, with several tuples of stored rows (one for each source),
+    with none anything (its length counts). Gives one tuple a row, without those that the `where` filter drops.
+    """
+
+    columns: tuple[ResultColumn, ...]
+    parameters: tuple[DataType, ...]
+    run: Callable[[Execution, tuple[Any, ...], Sequence[Any]], list[tuple[Any, ...]]]
+    source: str

@@ -1,0 +1,125 @@
+"""The seam between the database and its log.
+
+`EventLog` is shaped so that a replicated log engine can satisfy it: appends are conditional on the head, an append whose answer was lost is
+resolved by reading position `expect + 1` and comparing `txid`, and readers wait for what others append. A log knows nothing of
+what a body means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from eventdb.errors import DataCorrupted, OperationalError, ProgramLimitExceeded
+from eventdb.model.transaction import Header, Provenance
+
+Durability = Literal["full", "os", "none"]
+"""full: on the disk before append returns; os: handed to the operating system; none: may stay in a buffer of the process."""
+
+
+class Ambiguous(OperationalError, sqlstate="08007"):
+    """The append may or may not have happened; read position expect + 1 and compare the txid."""
+
+
+class Unavailable(OperationalError, sqlstate="57P03", retryable=True):
+    """The log cannot be reached now; the append did not happen."""
+
+
+class LogFull(OperationalError, sqlstate="53100"):
+    """No room; the append did not happen."""
+
+
+class RecordTooLarge(ProgramLimitExceeded, sqlstate="54000"):
+    """The record is over the log's limit; the append did not happen."""
+
+
+class LogReplaced(DataCorrupted, sqlstate="XX001"):
+    """The log is not the one that this reader knew (another log_id, or another hash at a known position)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A transaction to append: its body (uncompressed encoded events), its identity, its wish for a commit time and who and why.
+
+    `time` in microseconds UTC; the log assigns max(time, last + 1).
+    """
+
+    txid: bytes
+    body: bytes
+    time: int
+    provenance: Provenance = Provenance()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A transaction as it stands in the log. `body` is uncompressed; `hash` is that of the header, which the next header names."""
+
+    header: Header
+    hash: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The headers of the appended transactions, in order, and the new head's hash."""
+
+    headers: tuple[Header, ...]
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The head was not `expect`; nothing was appended."""
+
+    head: int
+
+
+class EventLog(Protocol):
+    """An append-only sequence of transactions, numbered from 1 without gaps."""
+
+    log_id: bytes
+    first: int
+    """The first number that can still be read (1 unless truncated)."""
+
+    @property
+    def head(self) -> int:
+        """The last number known here; 0 for an empty log. `refresh` looks for more."""
+        ...
+
+    @property
+    def head_hash(self) -> bytes:
+        """The hash of the head's header; the hash of the log's genesis (see docs/format.md) while it is empty."""
+        ...
+
+    def append(self, proposals: Sequence[Proposal], expect: int, durability: Durability = "full") -> Appended | Conflict:
+        """Append the proposals, all or none, as expect + 1, expect + 2, …, if the head is `expect`.
+
+        Raises Ambiguous, Unavailable, LogFull, RecordTooLarge, LogReplaced.
+        """
+        ...
+
+    def refresh(self) -> int:
+        """Look for records that others appended; the head. Costs next to nothing where there are none."""
+        ...
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Records after < number <= until (None: the head), in order, each checked against its checksum, hashes and chain.
+
+        Raises DataCorrupted, which names segment, offset and transaction.
+        """
+        ...
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """Block until the head is beyond `after` or `timeout` seconds have passed; the head."""
+        ...
+
+    def truncate(self, before: int) -> None:
+        """Give up whole segments that hold only numbers < before (retention)."""
+        ...
+
+    def sync(self) -> None:
+        """Bring to the disk what was appended with a weaker durability."""
+        ...
+
+    def close(self) -> None: ...
