@@ -1,0 +1,661 @@
+"""A persistent B+tree with transient editing: the one data structure that all state is made of.
+
+A `Tree` is a root, an exact count and a *token*. Nodes carry the token of the tree that made them: an edit changes nodes that carry the
+tree's own token in place and copies others the first time it meets them. So `fork` (a tree with the same root and another token) costs
+nothing, freezes all nodes for both sides, and a bulk edit copies each page once, not once a row.
+
+    Branch.keys[i]   separates kids[i] and kids[i + 1]: greater than every key on its left, not greater than any on its right
+    Leaf.keys        the keys, strictly ascending; Leaf.vals the values beside them
+
+Leaves are large plain lists: a look-up is a `bisect` in C, a scan hands out `vals` whole. Keys of one tree must compare with one another
+and be hashable (batches merge through a dictionary); a key is never None, which stands for "unbounded" in ranges.
+
+A page that lies in a snapshot is a `LazyLeaf` or `LazyBranch`: same slots, `keys` and `vals` (or `kids`) unset. Touching them calls
+`__getattr__`, which loads the page and turns the object into a plain Leaf or Branch, so loaded nodes pay nothing. Two threads may load
+one page twice: both get equal lists, and a node that was loaded is owned by nobody, so it is never edited in place.
+
+Not done here: deletion leaves branches of a lazily loaded neighbour alone where nothing under them changed, and counts between bounds
+are exact only for neighbouring pages.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+LEAF_MAX = 512
+LEAF_MIN = LEAF_MAX // 4
+LEAF_FILL = LEAF_MAX * 7 // 8
+BRANCH_MAX = 512
+BRANCH_MIN = BRANCH_MAX // 4
+_FEW = 8
+"""Below so many entries for one leaf a batch inserts them one by one."""
+
+Slice = tuple[list[Any], list[Any], int, int]
+"""(keys, vals, i, j) of one leaf: the entries i <= x < j are in the range."""
+
+
+class PageReference(Protocol):
+    """Where a page lies in a snapshot."""
+
+    def load_leaf(self) -> tuple[list[Any], list[Any]]:
+        """The keys and values of a leaf."""
+        ...
+
+    def load_branch(self) -> tuple[list[Any], list[Any]]:
+        """The separators and children of a branch."""
+        ...
+
+
+class Leaf:
+    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none."""
+
+    __slots__ = ("keys", "owner", "ref", "vals")
+    kids = None
+
+    def __init__(self, owner: object, keys: list[Any], vals: list[Any]) -> None:
+        self.owner = owner
+        self.keys = keys
+        self.vals = vals
+        self.ref: PageReference | None = None
+
+    def copy(self, owner: object) -> Leaf:
+        return Leaf(owner, self.keys[:], self.vals[:])
+
+
+class Branch:
+    """A page of children, all of one height."""
+
+    __slots__ = ("keys", "kids", "owner", "ref")
+
+    def __init__(self, owner: object, keys: list[Any], kids: list[Any]) -> None:
+        self.owner = owner
+        self.keys = keys
+        self.kids = kids
+        self.ref: PageReference | None = None
+
+    def copy(self, owner: object) -> Branch:
+        return Branch(owner, self.keys[:], self.kids[:])
+
+
+class LazyLeaf(Leaf):
+    """A leaf that is still in its snapshot."""
+
+    __slots__ = ()
+
+    def __init__(self, ref: PageReference) -> None:
+        self.owner = None
+        self.ref = ref
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("keys", "vals"):
+            raise AttributeError(name)
+        assert self.ref is not None
+        self.keys, self.vals = self.ref.load_leaf()
+        self.__class__ = Leaf  # type: ignore[assignment]
+        return getattr(self, name)
+
+
+class LazyBranch(Branch):
+    """A branch that is still in its snapshot."""
+
+    __slots__ = ()
+
+    def __init__(self, ref: PageReference) -> None:
+        self.owner = None
+        self.ref = ref
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("keys", "kids"):
+            raise AttributeError(name)
+        assert self.ref is not None
+        self.keys, self.kids = self.ref.load_branch()
+        self.__class__ = Branch  # type: ignore[assignment]
+        return getattr(self, name)
+
+
+class Tree:
+    """An ordered mapping. A tree is edited only by the one who made it with a token of his own; readers may go on meanwhile in trees
+    forked before."""
+
+    __slots__ = ("count", "root", "token")
+
+    def __init__(self, token: object, root: Any = None, count: int = 0) -> None:
+        self.token = token
+        self.root: Any = Leaf(token, [], []) if root is None else root
+        self.count = count
+
+    @classmethod
+    def build(cls, token: object, keys: list[Any], vals: list[Any], fill: int = LEAF_MAX) -> Tree:
+        """A tree of sorted, distinct keys."""
+        tree = cls(token)
+        if keys:
+            tree._raise(_leaves(token, keys, vals, fill))
+            tree.count = len(keys)
+        return tree
+
+    def fork(self, token: object) -> Tree:
+        """The same content to be edited under another token; O(1). This tree must not be edited afterwards."""
+        return Tree(token, self.root, self.count)
+
+    def __len__(self) -> int:
+        return self.count
+
+    # reading
+
+    def get(self, key: Any) -> Any:
+        """The value of `key`, None if it isn't there."""
+        node = self.root
+        while (kids := node.kids) is not None:
+            node = kids[bisect_right(node.keys, key)]
+        keys = node.keys
+        i = bisect_left(keys, key)
+        if i < len(keys) and keys[i] == key:
+            return node.vals[i]
+        return None
+
+    def get_many(self, wanted: Sequence[Any]) -> list[Any]:
+        """The values of those keys that are there, in the order of `wanted`."""
+        root = self.root
+        if root.kids is None:
+            return _pick(root, wanted)
+        found: list[Any] = []
+        append = found.append
+        seps, kids = root.keys, root.kids
+        for key in wanted:
+            node = kids[bisect_right(seps, key)]
+            while (below := node.kids) is not None:
+                node = below[bisect_right(node.keys, key)]
+            keys = node.keys
+            i = bisect_left(keys, key)
+            if i < len(keys) and keys[i] == key:
+                append(node.vals[i])
+        return found
+
+    def floor(self, bound: Any) -> tuple[Any, Any] | None:
+        """The last entry <= bound."""
+        node = self.root
+        left = None
+        while (kids := node.kids) is not None:
+            i = bisect_right(node.keys, bound)
+            if i:
+                left = kids[i - 1]
+            node = kids[i]
+        i = bisect_right(node.keys, bound)
+        if i:
+            return node.keys[i - 1], node.vals[i - 1]
+        if left is None:
+            return None
+        while (kids := left.kids) is not None:
+            left = kids[-1]
+        return left.keys[-1], left.vals[-1]
+
+    def first(self, bound: Any = None) -> tuple[Any, Any] | None:
+        """The first entry >= bound, or the first of all."""
+        for keys, vals, i, _ in self.slices(bound):
+            return keys[i], vals[i]
+        return None
+
+    def last(self) -> tuple[Any, Any] | None:
+        """The last entry."""
+        node = self.root
+        while (kids := node.kids) is not None:
+            node = kids[-1]
+        return (node.keys[-1], node.vals[-1]) if node.keys else None
+
+    def leaves(self) -> Iterator[Leaf]:
+        """All leaves in order."""
+        return _walk(self.root)
+
+    def slices(self, low: Any = None, high: Any = None, low_open: bool = False, high_open: bool = False) -> Iterator[Slice]:
+        """The entries from `low` to `high` (None: no bound; open: the bound itself left out), as parts of leaves in order."""
+        path: list[tuple[Branch, int]] = []
+        node = self.root
+        while node.kids is not None:
+            at = 0 if low is None else bisect_right(node.keys, low)
+            path.append((node, at))
+            node = node.kids[at]
+        find_end = bisect_left if high_open else bisect_right
+        keys = node.keys
+        i = 0 if low is None else bisect_right(keys, low) if low_open else bisect_left(keys, low)
+        while True:
+            j = len(keys) if high is None else find_end(keys, high, i)
+            if i < j:
+                yield keys, node.vals, i, j
+            if j < len(keys) or (node := _right_of(path, high)) is None:
+                return
+            keys = node.keys
+            i = 0
+
+    def slices_reversed(self, low: Any = None, high: Any = None, low_open: bool = False, high_open: bool = False) -> Iterator[Slice]:
+        """As `slices`, the last leaf first; inside a part the order is ascending."""
+        path: list[tuple[Branch, int]] = []
+        node = self.root
+        while node.kids is not None:
+            at = len(node.kids) - 1 if high is None else bisect_right(node.keys, high)
+            path.append((node, at))
+            node = node.kids[at]
+        find_start = bisect_right if low_open else bisect_left
+        keys = node.keys
+        j = len(keys) if high is None else bisect_left(keys, high) if high_open else bisect_right(keys, high)
+        while True:
+            i = 0 if low is None else find_start(keys, low, 0, j)
+            if i < j:
+                yield keys, node.vals, i, j
+            if i > 0 or (node := _left_of(path, low)) is None:
+                return
+            keys = node.keys
+            j = len(keys)
+
+    def estimate(self, low: Any = None, high: Any = None) -> int:
+        """About how many keys lie in low <= key < high: exact where the bounds meet in neighbouring pages."""
+        node = self.root
+        while node.kids is not None:
+            i = 0 if low is None else bisect_right(node.keys, low)
+            j = len(node.kids) - 1 if high is None else bisect_right(node.keys, high)
+            if i < j:
+                return self._estimate_across(node, i, j, low, high)
+            if i > j:
+                return 0
+            node = node.kids[i]
+        i = 0 if low is None else bisect_left(node.keys, low)
+        j = len(node.keys) if high is None else bisect_left(node.keys, high)
+        return max(j - i, 0)
+
+    def _estimate_across(self, node: Branch, i: int, j: int, low: Any, high: Any) -> int:
+        if low is None and high is None:
+            return self.count
+        if node.kids[0].kids is None and j - i == 1:
+            left, right = node.kids[i].keys, node.kids[j].keys
+            a = 0 if low is None else bisect_left(left, low)
+            b = len(right) if high is None else bisect_left(right, high)
+            return len(left) - a + b
+        span = _rank(self.root, high, 1.0) - _rank(self.root, low, 0.0)
+        return max(1, round(span * self.count))
+
+    # editing
+
+    def put(self, key: Any, value: Any) -> Any:
+        """Set the value of `key`; its old value, or None."""
+        token = self.token
+        node = self.root
+        if node.owner is not token:
+            node = self.root = node.copy(token)
+        while (kids := node.kids) is not None:
+            i = bisect_right(node.keys, key)
+            node = kids[i]
+            if node.owner is not token:
+                node = kids[i] = node.copy(token)
+        keys = node.keys
+        i = bisect_left(keys, key)
+        if i < len(keys):
+            if keys[i] == key:
+                vals = node.vals
+                old = vals[i]
+                vals[i] = value
+                return old
+            keys.insert(i, key)
+            node.vals.insert(i, value)
+        else:
+            keys.append(key)
+            node.vals.append(value)
+        self.count += 1
+        if len(keys) > LEAF_MAX:
+            self._split(key)
+        return None
+
+    def cell(self, key: Any) -> tuple[list[Any], int] | None:
+        """Where the value of `key` stands, to be replaced there: (list, index) of a page that is owned; None if it isn't there."""
+        token = self.token
+        node = self.root
+        if node.owner is not token:
+            node = self.root = node.copy(token)
+        while (kids := node.kids) is not None:
+            i = bisect_right(node.keys, key)
+            node = kids[i]
+            if node.owner is not token:
+                node = kids[i] = node.copy(token)
+        keys = node.keys
+        i = bisect_left(keys, key)
+        if i < len(keys) and keys[i] == key:
+            return node.vals, i
+        return None
+
+    def pop(self, key: Any) -> Any:
+        """Remove `key`; its value, or None if it wasn't there."""
+        found = self.cell(key)
+        if found is None:
+            return None
+        vals, i = found
+        node = self.root
+        while (kids := node.kids) is not None:
+            node = kids[bisect_right(node.keys, key)]
+        del node.keys[i]
+        old = vals.pop(i)
+        self.count -= 1
+        if len(vals) < LEAF_MIN and node is not self.root:
+            self._repair(key)
+        return old
+
+    def put_many(self, keys: list[Any], vals: list[Any]) -> None:
+        """Set the values of sorted, distinct keys, a leaf at a time."""
+        if not keys:
+            return
+        last = self.last()
+        if last is None:
+            self._raise(_leaves(self.token, keys, vals, LEAF_MAX))
+            self.count = len(keys)
+            return
+        root = self._owned(self.root)
+        self.root = root
+        nodes = self._put_run(root, keys, vals, 0, len(keys))
+        if len(nodes) > 1:
+            self._raise(nodes)
+
+    def delete_many(self, keys: list[Any]) -> None:
+        """Remove sorted, distinct keys; those that aren't there are passed over."""
+        if not keys:
+            return
+        self.root = self._owned(self.root)
+        self._delete_run(self.root, keys, 0, len(keys))
+        self._lower()
+
+    def _owned(self, node: Any) -> Any:
+        return node if node.owner is self.token else node.copy(self.token)
+
+    def _raise(self, nodes: list[tuple[Any, Any]]) -> None:
+        """Make a root over sibling nodes, each with the least key below it."""
+        while len(nodes) > 1:
+            nodes = [
+                (part[0][0], Branch(self.token, [low for low, _ in part[1:]], [node for _, node in part]))
+                for part in _parts(nodes, BRANCH_MAX)
+            ]
+        self.root = nodes[0][1]
+
+    def _lower(self) -> None:
+        """Drop roots that have one child or none."""
+        while self.root.kids is not None and len(self.root.kids) <= 1:
+            self.root = self.root.kids[0] if self.root.kids else Leaf(self.token, [], [])
+
+    def _split(self, key: Any) -> None:
+        """Split the leaf that holds `key`, and branches above as they fill. A page that grows at its end keeps what it has."""
+        path: list[tuple[Branch, int]] = []
+        node = self.root
+        while node.kids is not None:
+            i = bisect_right(node.keys, key)
+            path.append((node, i))
+            node = node.kids[i]
+        middle = len(node.keys) - 1 if node.keys[-1] == key else len(node.keys) // 2
+        right: Any = Leaf(self.token, node.keys[middle:], node.vals[middle:])
+        separator = right.keys[0]
+        del node.keys[middle:], node.vals[middle:]
+        while path:
+            parent, i = path.pop()
+            parent.keys.insert(i, separator)
+            parent.kids.insert(i + 1, right)
+            if len(parent.kids) <= BRANCH_MAX:
+                return
+            middle = len(parent.kids) - 2 if i + 2 == len(parent.kids) else len(parent.kids) // 2
+            right = Branch(self.token, parent.keys[middle:], parent.kids[middle:])
+            separator = parent.keys[middle - 1]
+            del parent.keys[middle - 1 :], parent.kids[middle:]
+        self.root = Branch(self.token, [separator], [self.root, right])
+
+    def _repair(self, key: Any) -> None:
+        """Bring the pages on the way to `key` back to size after a removal."""
+        path: list[tuple[Branch, int]] = []
+        node = self.root
+        while node.kids is not None:
+            i = bisect_right(node.keys, key)
+            path.append((node, i))
+            node = node.kids[i]
+        while path:
+            parent, i = path.pop()
+            if not _is_small(parent.kids[i]):
+                break
+            self._join(parent, i)
+        self._lower()
+
+    def _join(self, parent: Branch, i: int) -> None:
+        """Merge the small child i with a neighbour, or even the two out; an empty one is dropped."""
+        kids, seps = parent.kids, parent.keys
+        if _is_empty(kids[i]):
+            _drop(parent, i)
+            return
+        if len(kids) == 1:
+            return
+        i = min(i, len(kids) - 2)
+        left, right = self._owned(kids[i]), self._owned(kids[i + 1])
+        kids[i], kids[i + 1] = left, right
+        if left.kids is None:
+            keys, vals = left.keys + right.keys, left.vals + right.vals
+            limit, middle = LEAF_MAX * 3 // 4, len(keys) // 2
+        else:
+            keys, vals = [*left.keys, seps[i], *right.keys], left.kids + right.kids
+            limit, middle = BRANCH_MAX * 3 // 4, len(vals) // 2
+        leaf = left.kids is None
+        if len(vals) <= limit:
+            kids[i] = Leaf(self.token, keys, vals) if leaf else Branch(self.token, keys, vals)
+            del kids[i + 1], seps[i]
+        elif leaf:
+            kids[i], kids[i + 1] = Leaf(self.token, keys[:middle], vals[:middle]), Leaf(self.token, keys[middle:], vals[middle:])
+            seps[i] = keys[middle]
+        else:
+            kids[i] = Branch(self.token, keys[: middle - 1], vals[:middle])
+            kids[i + 1] = Branch(self.token, keys[middle:], vals[middle:])
+            seps[i] = keys[middle - 1]
+
+    def _put_run(self, node: Any, keys: list[Any], vals: list[Any], lo: int, hi: int) -> list[tuple[Any, Any]]:
+        """Put entries lo..hi below `node`, which is owned; what stands in its place: (least key, node) one or several."""
+        if node.kids is None:
+            return self._put_leaf(node, keys, vals, lo, hi)
+        seps, kids = node.keys, node.kids
+        at = hi
+        while at > lo:
+            i = bisect_right(seps, keys[at - 1])
+            start = lo if i == 0 else bisect_left(keys, seps[i - 1], lo, at)
+            kids[i] = child = self._owned(kids[i])
+            made = self._put_run(child, keys, vals, start, at)
+            if len(made) > 1:
+                kids[i : i + 1] = [new for _, new in made]
+                seps[i:i] = [low for low, _ in made[1:]]
+            elif made[0][1] is not child:
+                kids[i] = made[0][1]
+            at = start
+        if len(kids) <= BRANCH_MAX:
+            return [(None, node)]
+        lows = [None, *seps]
+        return [
+            (part[0][0], Branch(self.token, [low for low, _ in part[1:]], [kid for _, kid in part]))
+            for part in _parts(list(zip(lows, kids, strict=True)), BRANCH_MAX)
+        ]
+
+    def _put_leaf(self, node: Leaf, keys: list[Any], vals: list[Any], lo: int, hi: int) -> list[tuple[Any, Any]]:
+        old_keys, old_vals = node.keys, node.vals
+        before = len(old_keys)
+        fill = LEAF_FILL
+        if not before or keys[lo] > old_keys[-1]:
+            old_keys += keys[lo:hi]
+            old_vals += vals[lo:hi]
+            fill = LEAF_MAX
+        elif hi - lo <= _FEW:
+            for n in range(lo, hi):
+                key = keys[n]
+                i = bisect_left(old_keys, key)
+                if i < len(old_keys) and old_keys[i] == key:
+                    old_vals[i] = vals[n]
+                else:
+                    old_keys.insert(i, key)
+                    old_vals.insert(i, vals[n])
+        else:
+            merged = dict(zip(old_keys, old_vals, strict=True))
+            merged.update(zip(keys[lo:hi], vals[lo:hi], strict=True))
+            node.keys = old_keys = sorted(merged)
+            node.vals = old_vals = list(map(merged.__getitem__, old_keys))
+        self.count += len(old_keys) - before
+        if len(old_keys) <= LEAF_MAX:
+            return [(None, node)]
+        return _leaves(self.token, old_keys, old_vals, fill)
+
+    def _delete_run(self, node: Any, keys: list[Any], lo: int, hi: int) -> None:
+        if node.kids is None:
+            self._delete_in_leaf(node, keys, lo, hi)
+            return
+        seps, kids = node.keys, node.kids
+        touched: list[int] = []
+        at = hi
+        while at > lo:
+            i = bisect_right(seps, keys[at - 1])
+            start = lo if i == 0 else bisect_left(keys, seps[i - 1], lo, at)
+            kids[i] = child = self._owned(kids[i])
+            self._delete_run(child, keys, start, at)
+            touched.append(i)
+            at = start
+        for i in touched:
+            if _is_empty(kids[i]):
+                _drop(node, i)
+        for i in touched:
+            if i < len(kids) and _is_small(kids[i]):
+                self._join(node, i)
+
+    def _delete_in_leaf(self, node: Leaf, keys: list[Any], lo: int, hi: int) -> None:
+        before = len(node.keys)
+        if hi - lo <= _FEW:
+            for key in keys[lo:hi]:
+                i = bisect_left(node.keys, key)
+                if i < len(node.keys) and node.keys[i] == key:
+                    del node.keys[i], node.vals[i]
+        else:
+            gone = set(keys[lo:hi])
+            kept = [(k, v) for k, v in zip(node.keys, node.vals, strict=True) if k not in gone]
+            node.keys, node.vals = [k for k, _ in kept], [v for _, v in kept]
+        self.count -= before - len(node.keys)
+
+
+def _pick(leaf: Leaf, wanted: Sequence[Any]) -> list[Any]:
+    keys, vals = leaf.keys, leaf.vals
+    found = []
+    for key in wanted:
+        i = bisect_left(keys, key)
+        if i < len(keys) and keys[i] == key:
+            found.append(vals[i])
+    return found
+
+
+def _walk(node: Any) -> Iterator[Leaf]:
+    if node.kids is None:
+        yield node
+    elif node.kids[0].kids is None:
+        yield from node.kids
+    else:
+        for kid in node.kids:
+            yield from _walk(kid)
+
+
+def _right_of(path: list[tuple[Branch, int]], high: Any) -> Any:
+    """The leaf after the one that `path` leads to, unless it begins beyond `high`; `path` then leads there."""
+    while path:
+        branch, i = path.pop()
+        i += 1
+        if i < len(branch.kids):
+            if high is not None and branch.keys[i - 1] > high:
+                return None
+            path.append((branch, i))
+            node = branch.kids[i]
+            while node.kids is not None:
+                path.append((node, 0))
+                node = node.kids[0]
+            return node
+    return None
+
+
+def _left_of(path: list[tuple[Branch, int]], low: Any) -> Any:
+    """The leaf before the one that `path` leads to, unless it ends before `low`; `path` then leads there."""
+    while path:
+        branch, i = path.pop()
+        if i > 0:
+            if low is not None and branch.keys[i - 1] <= low:
+                return None
+            i -= 1
+            path.append((branch, i))
+            node = branch.kids[i]
+            while node.kids is not None:
+                path.append((node, len(node.kids) - 1))
+                node = node.kids[-1]
+            return node
+    return None
+
+
+def _rank(node: Any, bound: Any, unbounded: float) -> float:
+    """The share of the tree that lies before `bound`, as if all pages were equally full."""
+    if bound is None:
+        return unbounded
+    share, width = 0.0, 1.0
+    while node.kids is not None:
+        i = bisect_right(node.keys, bound)
+        width /= len(node.kids)
+        share += i * width
+        node = node.kids[i]
+    return share + width * bisect_left(node.keys, bound) / max(len(node.keys), 1)
+
+
+def _is_small(node: Any) -> bool:
+    return len(node.keys) < LEAF_MIN if node.kids is None else len(node.kids) < BRANCH_MIN
+
+
+def _is_empty(node: Any) -> bool:
+    return not (node.keys if node.kids is None else node.kids)
+
+
+def _drop(parent: Branch, i: int) -> None:
+    del parent.kids[i]
+    if parent.keys:
+        del parent.keys[max(i - 1, 0)]
+
+
+def _parts(items: list[Any], most: int) -> list[list[Any]]:
+    """`items` cut into as few lists of about equal length as fit."""
+    count = -(-len(items) // most)
+    step = -(-len(items) // count)
+    return [items[i : i + step] for i in range(0, len(items), step)]
+
+
+def _leaves(token: object, keys: list[Any], vals: list[Any], fill: int) -> list[tuple[Any, Leaf]]:
+    """Leaves over sorted entries, each but the last `fill` long, with their least keys."""
+    if len(keys) % fill < LEAF_MIN and len(keys) > fill:
+        fill = -(-len(keys) // -(-len(keys) // fill))
+    return [(keys[i], Leaf(token, keys[i : i + fill], vals[i : i + fill])) for i in range(0, len(keys), fill)]
+
+
+def check(tree: Tree, report: Callable[[str], None]) -> None:
+    """Test what must hold of every tree and tell `report` what doesn't: order, separators, heights, sizes, the count."""
+    heights: set[int] = set()
+    counted = 0
+
+    def visit(node: Any, low: Any, high: Any, height: int) -> None:
+        nonlocal counted
+        keys = node.keys
+        if any(not a < b for a, b in pairwise(keys)):
+            report("keys out of order in a page")
+        if node.kids is None:
+            heights.add(height)
+            counted += len(keys)
+            if len(keys) != len(node.vals):
+                report("a leaf has more keys than values, or fewer")
+            if len(keys) > LEAF_MAX or (not keys and node is not tree.root):
+                report(f"a leaf of {len(keys)} entries")
+            if keys and ((low is not None and keys[0] < low) or (high is not None and not keys[-1] < high)):
+                report("a key outside its page's separators")
+            return
+        if len(node.kids) != len(keys) + 1 or len(node.kids) > BRANCH_MAX:
+            report(f"a branch of {len(node.kids)} children and {len(keys)} separators")
+        for kid, low_, high_ in zip(node.kids, [low, *keys], [*keys, high], strict=True):
+            visit(kid, low_, high_, height + 1)
+
+    visit(tree.root, None, None, 0)
+    if len(heights) != 1:
+        report("leaves at different heights")
+    if counted != tree.count:
+        report(f"the count says {tree.count}, the leaves hold {counted}")

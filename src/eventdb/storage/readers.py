@@ -1,0 +1,350 @@
+"""Readers: one table, or one index, at one position in time.
+
+They have the shape of `TableReader` and `IndexReader` in the SQL half. A reader shows the pages as they are when it is opened; who goes on
+editing the same table freezes it first (`Editor.freeze`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+from eventdb.errors import InternalError
+from eventdb.model.schema import Table
+from eventdb.model.value import MAX_KEY, MIN_KEY
+from eventdb.storage.btree import Slice, Tree
+from eventdb.storage.index import Entry, IndexData
+from eventdb.storage.table import TableData, row_key
+
+Key = Any
+Row = tuple[Any, ...]
+Version = tuple[int | None, Row]
+
+_FIRST_BATCH = 32
+_BATCH = 512
+
+
+class _Reader:
+    """What readers of the present and of the past share: padding, bounds, versions."""
+
+    __slots__ = ("_data", "_normal", "_table", "_tails", "_width", "get")
+
+    get: Callable[[Key], Row | None]
+    """The row of a key."""
+
+    def __init__(self, data: TableData, table: Table) -> None:
+        self._data = data
+        self._table = table
+        self._tails = table.tails
+        self._width = table.width
+        self._normal = data.shape.normal
+
+    def _padded(self, rows: list[Row]) -> list[Row]:
+        tails, width = self._tails, self._width
+        if tails is None:
+            return rows
+        return [row if len(row) >= width else row + tails[len(row)] for row in rows]
+
+    def _bounds(self, low: Key, high: Key) -> tuple[Key, Key]:
+        if self._normal is None:
+            return low, high
+        return (None if low is None else self._normal(low)), (None if high is None else self._normal(high))
+
+    def _index(self, index_id: int) -> IndexData:
+        index = self._data.indexes.get(index_id)
+        if index is None:
+            raise InternalError(f'table "{self._table.name}" has no index {index_id} in its storage')
+        return index
+
+    def versions(self, first: int, last: int, key: Key = None) -> Iterator[Sequence[Version]]:
+        """Versions alive at some position in [first, last], of all rows or of the one with `key`, by key and then by start.
+
+        A version is (the transaction that ended it or None, row).
+        """
+        data = self._data
+        low, high = self._bounds(key, key)
+        closed = data.closed_at
+        position = row_key(self._table)
+        for part, past_low, past_high in _windows(data.live, low, high, False, False, False, _versions_of_key):
+            found: list[tuple[Any, Version]] = []
+            for keys, vals, i, j in data.past.slices(past_low, past_high):
+                found += [(k, v) for k, v in zip(keys[i:j], vals[i:j], strict=True) if v[1][0] <= last and v[0] > first]
+                if part is None and found:
+                    yield self._finished(found)
+                    found = []
+            if part is not None and (closed is None or closed > first):
+                found += [((position(row), row[0]), (closed, row)) for row in part[1][part[2] : part[3]] if row[0] <= last]
+                found.sort(key=itemgetter(0))
+            if found:
+                yield self._finished(found)
+
+    def _finished(self, found: list[tuple[Any, Version]]) -> list[Version]:
+        if self._tails is None:
+            return [version for _, version in found]
+        return [(end, row) for (_, (end, _)), row in zip(found, self._padded([v[1] for _, v in found]), strict=True)]
+
+
+class LiveTable(_Reader):
+    """A table now."""
+
+    __slots__ = ()
+
+    def __init__(self, data: TableData, table: Table) -> None:
+        super().__init__(data, table)
+        self.get = data.live.get if self._tails is None and self._normal is None else self._get
+
+    def _get(self, key: Key) -> Row | None:
+        row: Row | None = self._data.live.get(key if self._normal is None else self._normal(key))
+        if row is None or self._tails is None or len(row) >= self._width:
+            return row
+        return row + self._tails[len(row)]
+
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return self._data.live.count
+
+    def get_many(self, keys: Sequence[Key]) -> Sequence[Row]:
+        """The rows of those keys that exist, in the order of `keys`."""
+        if self._normal is not None:
+            keys = [self._normal(key) for key in keys]
+        return self._padded(self._data.live.get_many(keys))
+
+    def _rows_of(self, keys: Sequence[Key]) -> list[Row]:
+        return self._padded(self._data.live.get_many(keys))
+
+    def batches(
+        self, low: Key = None, high: Key = None, low_open: bool = False, high_open: bool = False, reverse: bool = False
+    ) -> Iterator[Sequence[Row]]:
+        """Rows between the bounds in key order, in lists."""
+        low, high = self._bounds(low, high)
+        live = self._data.live
+        if reverse:
+            for _, vals, i, j in live.slices_reversed(low, high, low_open, high_open):
+                part = vals[i:j]
+                part.reverse()
+                yield self._padded(part)
+            return
+        for _, vals, i, j in live.slices(low, high, low_open, high_open):
+            yield self._padded(vals if j - i == len(vals) else vals[i:j])
+
+    def unordered(self) -> Iterator[Sequence[Row]]:
+        """All rows, in lists."""
+        if self._tails is None:
+            for leaf in self._data.live.leaves():
+                yield leaf.vals
+        else:
+            for leaf in self._data.live.leaves():
+                yield self._padded(leaf.vals)
+
+    def index(self, index_id: int) -> LiveIndex:
+        return LiveIndex(self, self._index(index_id).live)
+
+
+class LiveIndex:
+    """An index now."""
+
+    __slots__ = ("_rows_of", "_tree")
+
+    def __init__(self, table: LiveTable, tree: Tree) -> None:
+        self._rows_of = table._rows_of
+        self._tree = tree
+
+    def lookup(self, prefix: tuple[Any, ...]) -> Sequence[Row]:
+        """All rows whose leading components equal `prefix`, in index order."""
+        found: list[Entry] = []
+        for keys, _, i, j in self._tree.slices(prefix, (*prefix, MAX_KEY)):
+            found += keys[i:j]
+        return self._rows_of([entry[-1] for entry in found]) if found else ()
+
+    def batches(self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False) -> Iterator[Sequence[Row]]:
+        """Rows with low <= entry < high in index order or reversed; small lists first."""
+        size = _FIRST_BATCH
+        parts = self._tree.slices_reversed(low, high, False, True) if reverse else self._tree.slices(low, high, False, True)
+        for keys, _, i, j in parts:
+            entries = keys[i:j]
+            if reverse:
+                entries.reverse()
+            at = 0
+            while at < len(entries):
+                yield self._rows_of([entry[-1] for entry in entries[at : at + size]])
+                at += size
+                size = min(size * 4, _BATCH)
+
+    def count(self, low: Entry | None = None, high: Entry | None = None) -> int:
+        """About how many entries lie between the bounds."""
+        return self._tree.estimate(low, high)
+
+
+class PastTable(_Reader):
+    """A table as it was after transaction `number`."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, data: TableData, table: Table, number: int) -> None:
+        super().__init__(data, table)
+        self._number = number
+        self.get = self._get
+
+    def _get(self, key: Key) -> Row | None:
+        if self._normal is not None:
+            key = self._normal(key)
+        number = self._number
+        data = self._data
+        row: Row | None = data.live.get(key)
+        if row is None or row[0] > number:
+            found = data.past.floor((key, number))
+            if found is None or found[0][0] != key or found[1][0] <= number:
+                return None
+            row = found[1][1]
+        if self._tails is None or len(row) >= self._width:
+            return row
+        return row + self._tails[len(row)]
+
+    def row_count(self) -> int:
+        """About how many rows there were: the count of now stands for it."""
+        return self._data.live.count or self._data.past.count
+
+    def get_many(self, keys: Sequence[Key]) -> Sequence[Row]:
+        """The rows of those keys that existed, in the order of `keys`."""
+        get = self._get
+        return [row for key in keys if (row := get(key)) is not None]
+
+    def batches(
+        self, low: Key = None, high: Key = None, low_open: bool = False, high_open: bool = False, reverse: bool = False
+    ) -> Iterator[Sequence[Row]]:
+        """Rows between the bounds in key order, in lists."""
+        low, high = self._bounds(low, high)
+        data, number = self._data, self._number
+        order = row_key(self._table)
+        for part, past_low, past_high in _windows(data.live, low, high, low_open, high_open, reverse, _versions_of_key):
+            rows = [] if part is None else [row for row in part[1][part[2] : part[3]] if row[0] <= number]
+            if part is None:
+                slices = data.past.slices_reversed(past_low, past_high) if reverse else data.past.slices(past_low, past_high)
+                for _, vals, i, j in slices:
+                    rows = [row for end, row in vals[i:j] if row[0] <= number < end]
+                    if rows:
+                        yield self._padded(rows[::-1] if reverse else rows)
+                continue
+            known = len(rows)
+            for _, vals, i, j in data.past.slices(past_low, past_high):
+                rows += [row for end, row in vals[i:j] if row[0] <= number < end]
+            if len(rows) > known:
+                rows.sort(key=order)
+            if rows:
+                yield self._padded(rows[::-1] if reverse else rows)
+
+    def unordered(self) -> Iterator[Sequence[Row]]:
+        """All rows in any order, in lists: those that are still live, then those that have gone since."""
+        number = self._number
+        for leaf in self._data.live.leaves():
+            rows = [row for row in leaf.vals if row[0] <= number]
+            if rows:
+                yield self._padded(rows)
+        for leaf in self._data.past.leaves():
+            rows = [row for end, row in leaf.vals if end > number >= row[0]]
+            if rows:
+                yield self._padded(rows)
+
+    def index(self, index_id: int) -> PastIndex:
+        """An index of the catalog of that moment. It is complete from its creation on, not before."""
+        index = self._index(index_id)
+        if index.created_at > self._number:
+            raise InternalError(f"index {index_id} was created at transaction {index.created_at}, after {self._number}")
+        return PastIndex(self, index)
+
+
+class PastIndex:
+    """An index as it was: entries of both halves that held at that position."""
+
+    __slots__ = ("_data", "_number", "_rows_of")
+
+    def __init__(self, table: PastTable, data: IndexData) -> None:
+        self._data = data
+        self._number = table._number
+        self._rows_of = table.get_many
+
+    def lookup(self, prefix: tuple[Any, ...]) -> Sequence[Row]:
+        """All rows whose leading components equalled `prefix`, in index order."""
+        number, high = self._number, (*prefix, MAX_KEY)
+        found: list[Entry] = []
+        for keys, vals, i, j in self._data.live.slices(prefix, high):
+            found += [entry for entry, since in zip(keys[i:j], vals[i:j], strict=True) if since <= number]
+        known = len(found)
+        for piece in self._data.past.slices(prefix, high):
+            found += _held(piece, number)
+        if len(found) > known:
+            found.sort()
+        return self._rows_of([entry[-1] for entry in found])
+
+    def batches(self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False) -> Iterator[Sequence[Row]]:
+        """Rows with low <= entry < high in index order or reversed."""
+        data, number = self._data, self._number
+        size = _FIRST_BATCH
+        for part, past_low, past_high in _windows(data.live, low, high, False, True, reverse, _versions_of_entry):
+            if part is None:
+                slices = data.past.slices_reversed if reverse else data.past.slices
+                for piece in slices(past_low, past_high, False, True):
+                    yield from self._in_order(_held(piece, number), size, reverse)
+                    size = _BATCH
+                continue
+            keys, vals, i, j = part
+            entries = [entry for entry, since in zip(keys[i:j], vals[i:j], strict=True) if since <= number]
+            known = len(entries)
+            for piece in data.past.slices(past_low, past_high, False, True):
+                entries += _held(piece, number)
+            if len(entries) > known:
+                entries.sort()
+            yield from self._in_order(entries, size, reverse)
+            size = _BATCH
+
+    def _in_order(self, entries: list[Entry], size: int, reverse: bool) -> Iterator[Sequence[Row]]:
+        if reverse:
+            entries = entries[::-1]
+        at = 0
+        while at < len(entries):
+            yield self._rows_of([entry[-1] for entry in entries[at : at + size]])
+            at += size
+            size = min(size * 4, _BATCH)
+
+    def count(self, low: Entry | None = None, high: Entry | None = None) -> int:
+        """About how many entries lay between the bounds: those of now stand for them."""
+        return self._data.live.estimate(low, high) or self._data.past.estimate(low, high)
+
+
+def _held(piece: Slice, number: int) -> list[Entry]:
+    """The entries of a part of a past half that held at `number`, without their start."""
+    keys, vals, i, j = piece
+    return [entry[:-1] for entry, until in zip(keys[i:j], vals[i:j], strict=True) if until > number >= entry[-1]]
+
+
+def _versions_of_key(key: Key, after: bool) -> tuple[Key, Any]:
+    """The bound in a past tree that lies before, or after, all versions of a live key."""
+    return (key, MAX_KEY if after else MIN_KEY)
+
+
+def _versions_of_entry(entry: Entry, after: bool) -> Entry:
+    """The bound in a past half that lies before, or after, all that begins with a live entry."""
+    return (*entry, MAX_KEY) if after else entry
+
+
+def _windows(
+    live: Tree, low: Any, high: Any, low_open: bool, high_open: bool, reverse: bool, edge: Callable[[Any, bool], Any]
+) -> Iterator[tuple[Slice | None, Any, Any]]:
+    """Cut a range at the pages of the live half: for each page its part, and the bounds of what belongs beside it in the past half.
+
+    Last comes None with the bounds of what lies beyond the last live page. `edge` turns a live key into a bound of the past half.
+    """
+    past_low = None if low is None else edge(low, low_open)
+    past_high = None if high is None else edge(high, not high_open)
+    if reverse:
+        for piece in live.slices_reversed(low, high, low_open, high_open):
+            start = edge(piece[0][piece[2]], False)
+            yield piece, start, past_high
+            past_high = start
+    else:
+        for piece in live.slices(low, high, low_open, high_open):
+            end = edge(piece[0][piece[3] - 1], True)
+            yield piece, past_low, end
+            past_low = end
+    yield None, past_low, past_high

@@ -1,0 +1,335 @@
+"""The rows of one table storage, present and past, and the one place where row events change them.
+
+    live   key            → row: the current version
+    past   (key, start)   → (end, row): versions that were superseded or deleted at transaction `end`
+
+A version is alive at n if start <= n < end. Only what ends at a later transaction than it began goes to the past, so a row changed
+several times by one transaction makes one version, and one inserted and deleted by the same transaction leaves nothing.
+
+A `TableData` is edited under its token (see `btree`); `fork` freezes it and gives the copy that the next edit works on.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from operator import itemgetter, lt
+from typing import Any
+
+from eventdb.errors import InternalError
+from eventdb.model.datatype import Kind
+from eventdb.model.schema import Index, Table
+from eventdb.model.value import NAN_KEY
+from eventdb.storage.btree import Tree
+from eventdb.storage.index import EntryRule, IndexData, IndexKeys
+
+Key = Any
+Row = tuple[Any, ...]
+
+BULK = 32
+"""From so many rows on an event is applied page by page."""
+_GC_ROWS = 1000
+
+
+class Shape:
+    """What a table definition means for its stored rows; made once for each definition.
+
+    `key_of(row)`: the tree key of a stored row. `normal(key)`: the tree key for a key from outside, None where they are the same (they
+    differ only by NaN, which must have a place in the order).
+    """
+
+    __slots__ = ("hidden_key", "key_of", "key_slots", "normal", "rules", "table", "tails", "width")
+
+    def __init__(self, table: Table, indexes: Iterable[Index], index_keys: IndexKeys | None) -> None:
+        self.table = table
+        self.tails = table.tails
+        self.width = table.width
+        self.key_slots = frozenset(table.key_slots)
+        self.hidden_key = len(table.key) == 1 and table.by_id[table.key[0]].hidden
+        self.normal = key_normalizer(table)
+        self.key_of = row_key(table)
+        self.rules = {index.id: EntryRule(table, index, index_keys) for index in indexes}
+
+    def full(self, row: Row) -> Row:
+        """The row at the table's full width."""
+        return row if self.tails is None or len(row) >= self.width else row + self.tails[len(row)]
+
+
+def key_normalizer(table: Table) -> Callable[[Key], Key] | None:
+    """What turns a key from outside into a tree key: NaN gets its place; None where no key column can hold it."""
+    if not any(table.by_id[i].datatype.kind in (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC) for i in table.key):
+        return None
+    if len(table.key) == 1:
+        return lambda key: NAN_KEY if key != key else key
+    return lambda key: tuple([NAN_KEY if part != part else part for part in key])
+
+
+def row_key(table: Table) -> Callable[[Row], Key]:
+    """What takes the tree key from a stored row."""
+    raw = itemgetter(*table.key_slots)
+    normal = key_normalizer(table)
+    return raw if normal is None else lambda row: normal(raw(row))
+
+
+@contextmanager
+def collector_asleep(rows: int) -> Iterator[None]:
+    """The cyclic garbage collector off while many tuples are made: it would walk them all again and again and find nothing."""
+    if rows < _GC_ROWS or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class TableData:
+    """One storage: its trees, its indexes (the dropped ones too), the next hidden row id, and the transaction that closed it."""
+
+    __slots__ = ("closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token")
+
+    def __init__(
+        self,
+        token: object,
+        storage: int,
+        shape: Shape,
+        live: Tree | None = None,
+        past: Tree | None = None,
+        indexes: dict[int, IndexData] | None = None,
+        next_row_id: int = 1,
+        closed_at: int | None = None,
+    ) -> None:
+        self.token = token
+        self.storage = storage
+        self.shape = shape
+        self.live = Tree(token) if live is None else live
+        self.past = Tree(token) if past is None else past
+        self.indexes = {} if indexes is None else indexes
+        self.next_row_id = next_row_id
+        self.closed_at = closed_at
+
+    def fork(self, token: object) -> TableData:
+        """The same content to be edited under another token; this one must not be edited afterwards."""
+        return TableData(
+            token,
+            self.storage,
+            self.shape,
+            self.live.fork(token),
+            self.past.fork(token),
+            {i: index.fork(token) for i, index in self.indexes.items()},
+            self.next_row_id,
+            self.closed_at,
+        )
+
+    # schema
+
+    def define(self, shape: Shape) -> None:
+        """The table's definition changed without a change of its rows."""
+        self.shape = shape
+
+    def create_index(self, index_id: int, number: int) -> None:
+        """Build an index from the rows that are there; its rule is in the shape already."""
+        rule = self.shape.rules[index_id]
+        with collector_asleep(self.live.count):
+            made: list[tuple[Any, ...]] = []
+            starts: list[tuple[tuple[Any, ...], int]] = []
+            for leaf in self.live.leaves():
+                rows = leaf.vals if self.shape.tails is None else [self.shape.full(row) for row in leaf.vals]
+                if rule.slots is not None:
+                    starts += zip(rule.bulk(rows, leaf.keys), [row[0] for row in rows], strict=True)
+                else:
+                    starts += [((*e, k), r[0]) for r, k in zip(rows, leaf.keys, strict=True) if (e := rule.of(r)) is not None]
+            starts.sort()
+            made = [entry for entry, _ in starts]
+            live = Tree.build(self.token, made, [since for _, since in starts])
+        self.indexes[index_id] = IndexData(index_id, live, Tree(self.token), number)
+
+    def drop_index(self, index_id: int, number: int) -> None:
+        index = self.indexes[index_id]
+        self.indexes[index_id] = IndexData(index_id, index.live, index.past, index.created_at, number)
+
+    def close(self, number: int) -> None:
+        """The table was dropped or rewritten at `number`."""
+        self.closed_at = number
+
+    # rows
+
+    def insert(self, number: int, rows: Sequence[Row]) -> None:
+        """Apply RowsInserted: rows without start number, in slot order."""
+        self._add([(number, *row) for row in rows], number)
+
+    def update(self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]) -> None:
+        """Apply RowsUpdated."""
+        if not self.shape.key_slots.isdisjoint(slots):
+            self._move(number, keys, slots, values)
+            return
+        rules = self._rules_of(slots)
+        changed = self._replace(number, keys, slots, values)
+        past = [((key, old[0]), (number, old)) for key, old, _ in changed if old[0] != number]
+        self._keep(past)
+        if not rules:
+            return
+        full = self.shape.full
+        if len(changed) < BULK:
+            for key, old, new in changed:
+                self._reindex(rules, number, key, full(old), new)
+            return
+        for index, rule in rules:
+            leaving, coming = [], []
+            for key, old, new in changed:
+                before, after = rule.of(full(old)), rule.of(new)
+                if before != after:
+                    if before is not None:
+                        leaving.append((*before, key))
+                    if after is not None:
+                        coming.append((*after, key))
+            index.remove_many(leaving, number)
+            index.add_many(coming, number)
+
+    def delete(self, number: int, keys: Sequence[Key]) -> None:
+        """Apply RowsDeleted."""
+        normal = self.shape.normal
+        self._remove(list(keys) if normal is None else [normal(key) for key in keys], number)
+
+    def _rules_of(self, slots: tuple[int, ...] | None = None) -> list[tuple[IndexData, EntryRule]]:
+        """The indexes in use that a change of these slots (None: any) touches."""
+        found = []
+        for index_id, rule in self.shape.rules.items():
+            if slots is None or rule.slots is None or not rule.slots.isdisjoint(slots):
+                index = self.indexes.get(index_id)
+                if index is not None:
+                    found.append((index, rule))
+        return found
+
+    def _replace(
+        self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]
+    ) -> list[tuple[Key, Row, Row]]:
+        """Put the new rows in their places; (key, old row as stored, new row) of those that really changed."""
+        normal, full, cell = self.shape.normal, self.shape.full, self.live.cell
+        changed = []
+        for key, new in zip(keys, values, strict=True):
+            if normal is not None:
+                key = normal(key)
+            found = cell(key)
+            if found is None:
+                raise self._missing(key)
+            vals, i = found
+            old = vals[i]
+            row = list(full(old))
+            same = True
+            for slot, value in zip(slots, new, strict=True):
+                if same and not _identical(row[slot], value):
+                    same = False
+                row[slot] = value
+            if same:
+                continue
+            row[0] = number
+            vals[i] = made = tuple(row)
+            changed.append((key, old, made))
+        return changed
+
+    def _reindex(self, rules: list[tuple[IndexData, EntryRule]], number: int, key: Key, old: Row, new: Row) -> None:
+        for index, rule in rules:
+            before, after = rule.of(old), rule.of(new)
+            if before != after:
+                if before is not None:
+                    index.remove((*before, key), number)
+                if after is not None:
+                    index.add((*after, key), number)
+
+    def _move(self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]) -> None:
+        """An update of key columns: every row leaves its old key before any takes its new one."""
+        normal, full = self.shape.normal, self.shape.full
+        leaving, coming = [], []
+        for key, new in zip(keys, values, strict=True):
+            key = key if normal is None else normal(key)
+            old = self.live.get(key)
+            if old is None:
+                raise self._missing(key)
+            row = list(full(old))
+            if all(_identical(row[slot], value) for slot, value in zip(slots, new, strict=True)):
+                continue
+            for slot, value in zip(slots, new, strict=True):
+                row[slot] = value
+            row[0] = number
+            leaving.append(key)
+            coming.append(tuple(row))
+        self._remove(leaving, number)
+        self._add(coming, number)
+
+    def _add(self, rows: list[Row], number: int) -> None:
+        shape = self.shape
+        count = self.live.count
+        if len(rows) < BULK:
+            rules = self._rules_of()
+            for row in rows:
+                key = shape.key_of(row)
+                self.live.put(key, row)
+                for index, rule in rules:
+                    entry = rule.of(row)
+                    if entry is not None:
+                        index.live.put((*entry, key), number)
+            keys = [shape.key_of(row) for row in rows] if shape.hidden_key else []
+        else:
+            with collector_asleep(len(rows)):
+                keys = list(map(shape.key_of, rows))
+                ordered = all(map(lt, keys, islice(keys, 1, None)))
+                for index, rule in self._rules_of():
+                    index.add_many(rule.bulk(rows, keys), number)
+                if not ordered:
+                    by_key = dict(zip(keys, rows, strict=True))
+                    keys = sorted(by_key)
+                    rows = list(map(by_key.__getitem__, keys))
+                self.live.put_many(keys, rows)
+        if self.live.count != count + len(rows):
+            raise InternalError(f'rows inserted into table "{shape.table.name}" meet others of the same key')
+        if shape.hidden_key and keys:
+            self.next_row_id = max(self.next_row_id, max(keys) + 1)
+
+    def _remove(self, keys: list[Key], number: int) -> None:
+        rules, full = self._rules_of(), self.shape.full
+        if len(keys) < BULK:
+            for key in keys:
+                old = self.live.pop(key)
+                if old is None:
+                    raise self._missing(key)
+                if old[0] != number:
+                    self.past.put((key, old[0]), (number, old))
+                if rules:
+                    old = full(old)
+                for index, rule in rules:
+                    entry = rule.of(old)
+                    if entry is not None:
+                        index.remove((*entry, key), number)
+            return
+        with collector_asleep(len(keys)):
+            keys = sorted(keys)
+            rows = self.live.get_many(keys)
+            if len(rows) != len(keys):
+                raise self._missing(next(key for key in keys if self.live.get(key) is None))
+            self.live.delete_many(keys)
+            self._keep([((key, row[0]), (number, row)) for key, row in zip(keys, rows, strict=True) if row[0] != number])
+            if self.shape.tails is not None:
+                rows = [full(row) for row in rows]
+            for index, rule in rules:
+                index.remove_many(rule.bulk(rows, keys), number)
+
+    def _keep(self, versions: list[tuple[tuple[Key, int], tuple[int, Row]]]) -> None:
+        """Put superseded versions into the past."""
+        if len(versions) < BULK:
+            for key, value in versions:
+                self.past.put(key, value)
+            return
+        versions.sort(key=itemgetter(0))
+        self.past.put_many([key for key, _ in versions], [value for _, value in versions])
+
+    def _missing(self, key: Key) -> InternalError:
+        return InternalError(f'a change of table "{self.shape.table.name}" names the key {key!r}, which is not there')
+
+
+def _identical(old: Any, new: Any) -> bool:
+    """Whether a value stays what it is. Equal values can differ in what they show (1.0 and 1.00, '30 days' and '1 month')."""
+    return old is new or (old == new and type(old) is type(new) and repr(old) == repr(new))
