@@ -18,6 +18,10 @@ Durability = Literal["full", "os", "none"]
 """full: on the disk before append returns; os: handed to the operating system; none: may stay in a buffer of the process."""
 
 
+NOBODY = Provenance()
+"""Neither who nor why."""
+
+
 class Ambiguous(OperationalError, sqlstate="08007"):
     """The append may or may not have happened; read position expect + 1 and compare the txid."""
 
@@ -48,7 +52,7 @@ class Proposal:
     txid: bytes
     body: bytes
     time: int
-    provenance: Provenance = Provenance()
+    provenance: Provenance = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

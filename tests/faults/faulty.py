@@ -1,0 +1,185 @@
+"""A `Files` that counts what changes the disk, fails one operation, or stops at one, and knows what the disk would hold after a power cut.
+
+    files = FaultyFiles(crash_at=7)           # the 7th operation raises Crash, and so does everything after it
+    files = FaultyFiles(fail_at=7)            # the 7th operation raises ENOSPC (a write: after half of its bytes), once
+    run(files)                                # over a real directory
+    files.operations                          # how many there were: the range for k
+    files.surviving(source, target, keep)     # copies to `target` what a power cut would have left of `source`
+
+Operations are: write, truncate, sync, sync_directory, rename, remove and create (of a file). What is certain to survive: the bytes
+of a file at its last sync, the names of a directory at its last sync_directory. Of the rest `keep` says what survives:
+
+    Keep.NOTHING   only what was synced
+    Keep.HALF      also new names, and half of the bytes appended since the sync
+    Keep.ZEROS     also new names, and the appended bytes as zeros (the length was written, the data was not)
+    Keep.LAST      as ZEROS, but the last appended write's bytes are there (pages written out of order)
+    Keep.ALL       everything (the process died, the machine did not)
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+from pathlib import Path
+
+from eventdb.errors import CannotConnect
+from eventdb.storage.files import AppendFile, Files, translate
+
+
+class Crash(BaseException):
+    """The world stopped. Not an Exception: no code may handle it."""
+
+
+class Keep(enum.Enum):
+    NOTHING = "nothing"
+    HALF = "half"
+    ZEROS = "zeros"
+    LAST = "last"
+    ALL = "all"
+
+
+class _Disk:
+    """What is certain of one file: its bytes at the last sync; and where its last write began."""
+
+    def __init__(self, synced: bytes) -> None:
+        self.synced = synced
+        self.last_write = len(synced)
+
+
+class FaultyFiles(Files):
+    """Files that stop or fail at a chosen operation (counted from 1)."""
+
+    def __init__(self, crash_at: int | None = None, fail_at: int | None = None, code: int = errno.ENOSPC, only: str | None = None) -> None:
+        self.crash_at = crash_at
+        self.fail_at = fail_at
+        self.code = code
+        self.only = only
+        """With `fail_at`: count only operations of this kind ("write", "sync" …)."""
+        self.operations = 0
+        self.counts: dict[str, int] = {}
+        self.crashed = False
+        self._live: dict[str, _Disk] = {}
+        self._durable: dict[str, _Disk] = {}
+
+    @property
+    def writes(self) -> int:
+        return self.counts.get("write", 0)
+
+    @property
+    def syncs(self) -> int:
+        return self.counts.get("sync", 0)
+
+    def step(self, kind: str, path: str) -> bool:
+        """Count one operation; True if it is to fail. Raises Crash when the world has stopped."""
+        if self.crashed:
+            raise Crash(f"{kind} after the crash")
+        if self.only is None or self.only == kind:
+            self.operations += 1
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        if self.operations == self.crash_at:
+            self.crashed = True
+            return False
+        if self.operations == self.fail_at:
+            self.fail_at = None
+            return True
+        return False
+
+    def act(self, kind: str, path: str) -> None:
+        """An operation without a middle: before a crash at it, nothing of it happens."""
+        if self.step(kind, path):
+            raise translate(OSError(self.code, os.strerror(self.code)), kind, path)
+        if self.crashed:
+            raise Crash(f"at {kind} {path}")
+
+    def known(self, path: str) -> _Disk:
+        path = os.path.abspath(path)
+        if path not in self._live:  # there before we looked: on the disk
+            self._live[path] = self._durable[path] = _Disk(Path(path).read_bytes())
+        return self._live[path]
+
+    def open_append(self, path: str) -> AppendFile:
+        if not os.path.exists(path):
+            if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+                raise CannotConnect(f"no directory for {path!r}")
+            self.act("create", path)
+            self._live[os.path.abspath(path)] = _Disk(b"")
+        else:
+            self.known(path)
+        return _FaultyAppendFile(path, self)
+
+    def rename(self, old: str, new: str) -> None:
+        if os.path.exists(new):
+            self.known(new)
+        disk = self.known(old)
+        self.act("rename", old)
+        super().rename(old, new)
+        self._live[os.path.abspath(new)] = disk
+        del self._live[os.path.abspath(old)]
+
+    def remove(self, path: str) -> None:
+        self.known(path)
+        self.act("remove", path)
+        super().remove(path)
+        del self._live[os.path.abspath(path)]
+
+    def sync_directory(self, path: str) -> None:
+        self.act("sync_directory", path)
+        path = os.path.abspath(path)
+        for name in [n for n in self._durable if os.path.dirname(n) == path]:
+            del self._durable[name]
+        self._durable.update({n: d for n, d in self._live.items() if os.path.dirname(n) == path})
+
+    def surviving(self, source: str | Path, target: str | Path, keep: Keep) -> Path:
+        """Copy to the new directory `target` what would be left of directory `source` after a power cut now."""
+        source, target = Path(source).absolute(), Path(target)
+        contents: dict[Path, bytes] = {}
+        for path in source.rglob("*"):
+            if path.is_file() and str(path) not in self._live and str(path) not in self._durable:
+                contents[path] = path.read_bytes()  # never changed through us
+        if keep is Keep.NOTHING:
+            contents |= {Path(p): d.synced for p, d in self._durable.items() if source in Path(p).parents}
+        else:
+            contents |= {Path(p): _after(p, d, keep) for p, d in self._live.items() if source in Path(p).parents}
+        target.mkdir(parents=True)
+        for folder in [p for p in source.rglob("*") if p.is_dir()]:
+            (target / folder.relative_to(source)).mkdir(parents=True, exist_ok=True)
+        for path, data in contents.items():
+            (target / path.relative_to(source)).write_bytes(data)
+        return target
+
+
+def _after(path: str, disk: _Disk, keep: Keep) -> bytes:
+    now = Path(path).read_bytes()
+    if keep is Keep.ALL or not now.startswith(disk.synced):
+        return now
+    new = now[len(disk.synced) :]
+    if keep is Keep.HALF:
+        return disk.synced + new[: len(new) // 2]
+    start = max(disk.last_write - len(disk.synced), 0) if keep is Keep.LAST else len(new)
+    return disk.synced + bytes(start) + new[start:]
+
+
+class _FaultyAppendFile(AppendFile):
+    def __init__(self, path: str, files: FaultyFiles) -> None:
+        super().__init__(path)
+        self.files = files
+        self.disk = files.known(path)
+
+    def write(self, data: bytes) -> None:
+        failing = self.files.step("write", self.path)
+        self.disk.last_write = self.size()
+        if failing:
+            super().write(data[: len(data) // 2])
+            raise translate(OSError(self.files.code, os.strerror(self.files.code)), "write to", self.path)
+        super().write(data)  # a crash here may leave any part: `surviving` decides
+        if self.files.crashed:
+            raise Crash(f"at write {self.path}")
+
+    def sync(self) -> None:
+        self.files.act("sync", self.path)
+        self.disk.synced = Path(self.path).read_bytes()
+
+    def truncate(self, size: int) -> None:
+        self.files.act("truncate", self.path)
+        super().truncate(size)
