@@ -488,6 +488,39 @@ class Truncate(Node):
     cascade: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Erase(Node):
+    """ERASE FROM table [alias] [WHERE …]: out of current rows, history, log and snapshots."""
+
+    table: QualifiedName
+    alias: str | None = None
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteHistory(Node):
+    """DELETE HISTORY FROM table BEFORE SYSTEM_TIME moment [DRY RUN]."""
+
+    table: QualifiedName
+    before: Moment
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RevertTransaction(Node):
+    """REVERT TRANSACTION number."""
+
+    transaction: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class FlashbackTable(Node):
+    """FLASHBACK TABLE table TO moment; `to` None: TO BEFORE DROP."""
+
+    table: QualifiedName
+    to: Moment | None = None
+
+
 # ---- data definition
 
 
@@ -887,7 +920,7 @@ class Checkpoint(Node):
 Statement = (
     Query | Insert | Update | Delete | Merge | Truncate | CreateTable | CreateTableAs | AlterTable | AlterObject | CreateIndex | CreateView
     | CreateSequence | CreateSchema | Drop | Comment | Begin | Commit | Rollback | Savepoint | Release | SetTransaction | SetConstraints | Set
-    | SetSystemTime | Show | Explain | Checkpoint
+    | SetSystemTime | Show | Explain | Checkpoint | Erase | DeleteHistory | RevertTransaction | FlashbackTable
 )  # fmt: skip
 
 
@@ -902,3 +935,5 @@ class Script:
     text: str
     statements: tuple[Statement, ...]
     parameters: tuple[int | str, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+    """For each statement the offsets of its text: text[start:end], without the semicolon."""
