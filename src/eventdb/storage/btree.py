@@ -598,6 +598,8 @@ def _rank(node: Any, bound: Any, unbounded: float) -> float:
         width /= len(node.kids)
         share += i * width
         node = node.kids[i]
+    if type(node) is LazyLeaf:
+        return share + width / 2
     return share + width * bisect_left(node.keys, bound) / max(len(node.keys), 1)
 
 

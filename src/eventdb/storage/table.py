@@ -40,7 +40,7 @@ class Shape:
     differ only by NaN, which must have a place in the order).
     """
 
-    __slots__ = ("hidden_key", "key_of", "key_slots", "normal", "rules", "table", "tails", "width")
+    __slots__ = ("_index_keys", "_indexes", "_rules", "hidden_key", "key_of", "key_slots", "normal", "table", "tails", "width")
 
     def __init__(self, table: Table, indexes: Iterable[Index], index_keys: IndexKeys | None) -> None:
         self.table = table
@@ -50,7 +50,16 @@ class Shape:
         self.hidden_key = len(table.key) == 1 and table.by_id[table.key[0]].hidden
         self.normal = key_normalizer(table)
         self.key_of = row_key(table)
-        self.rules = {index.id: EntryRule(table, index, index_keys) for index in indexes}
+        self._indexes = tuple(indexes)
+        self._index_keys = index_keys
+        self._rules: dict[int, EntryRule] | None = None
+
+    @property
+    def rules(self) -> dict[int, EntryRule]:
+        """The rules of the indexes by id; made at the first change, for expressions cost a compilation."""
+        if self._rules is None:
+            self._rules = {index.id: EntryRule(self.table, index, self._index_keys) for index in self._indexes}
+        return self._rules
 
     def full(self, row: Row) -> Row:
         """The row at the table's full width."""
@@ -89,7 +98,7 @@ def collector_asleep(rows: int) -> Iterator[None]:
 class TableData:
     """One storage: its trees, its indexes (the dropped ones too), the next hidden row id, and the transaction that closed it."""
 
-    __slots__ = ("closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token")
+    __slots__ = ("checked", "closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token")
 
     def __init__(
         self,
@@ -110,6 +119,8 @@ class TableData:
         self.indexes = {} if indexes is None else indexes
         self.next_row_id = next_row_id
         self.closed_at = closed_at
+        self.checked = False
+        """Whether `verify.check_state` has seen it."""
 
     def fork(self, token: object) -> TableData:
         """The same content to be edited under another token; this one must not be edited afterwards."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable
 
 _appending = threading.Lock()
 
@@ -17,6 +18,11 @@ class Timeline:
     def __init__(self, times: array[int] | None = None) -> None:
         self._times = array("q") if times is None else times
         self.length = len(self._times)
+
+    @classmethod
+    def of(cls, times: Iterable[int]) -> Timeline:
+        """The timeline of given commit times."""
+        return cls(array("q", times))
 
     def extended(self, time_us: int) -> Timeline:
         """This timeline with the next transaction's time."""

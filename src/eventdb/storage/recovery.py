@@ -1,0 +1,94 @@
+"""Opening a database: the newest snapshot that fits the log, and the transactions of the log after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventdb.errors import DataCorrupted, Error
+from eventdb.model.event import Event
+from eventdb.storage.codec import decode_body
+from eventdb.storage.files import Files
+from eventdb.storage.index import IndexKeys
+from eventdb.storage.log.base import EventLog, Record
+from eventdb.storage.log.memory import MemoryLog
+from eventdb.storage.snapshot import SnapshotStore
+from eventdb.storage.state import State
+from eventdb.storage.table import collector_asleep
+
+SNAPSHOTS = "snapshots"
+
+
+@dataclass
+class Report:
+    """How a database was opened: `snapshot` is the transaction number of the snapshot used (None: none), `replayed` the transactions
+    applied after it, `problems` what went wrong without stopping anything: snapshots passed over, a torn tail cut off."""
+
+    snapshot: int | None = None
+    replayed: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def open_database(
+    path: str | None,
+    files: Files | None = None,
+    index_keys: IndexKeys | None = None,
+    read_only: bool = False,
+    **log_options: Any,
+) -> tuple[EventLog, State, Report]:
+    """The log at `path` (None: a new one in memory), the state at its head, and how it was come by.
+
+    `log_options` go to the DirectoryLog. Raises what opening the log raises (CannotConnect, DataCorrupted, FormatVersionError,
+    LockNotAvailable), and DataCorrupted where the log cannot be replayed. Damaged snapshots are only reported.
+    """
+    report = Report()
+    if path is None:
+        return MemoryLog(), State.empty(index_keys), report
+    from eventdb.storage.log.directory import DirectoryLog
+
+    files = files or Files()
+    log = DirectoryLog(path, files=files, read_only=read_only, **log_options)
+    try:
+        torn = getattr(log, "torn", None)
+        if torn:
+            report.problems.append(str(torn))
+        store = SnapshotStore(os.path.join(path, SNAPSHOTS), files)
+        state = store.load(log, index_keys, report.problems)
+        if state is None:
+            state = State.empty(index_keys)
+        else:
+            report.snapshot = state.number
+        start = state.number
+        state = replay(state, log)
+        report.replayed = state.number - start
+    except BaseException:
+        log.close()
+        raise
+    return log, state, report
+
+
+def replay(state: State, log: EventLog, until: int | None = None) -> State:
+    """`state` with the transactions of the log after it, up to `until` (None: the head). Raises DataCorrupted naming the transaction."""
+    if log.first > state.number + 1:
+        raise DataCorrupted(
+            f"the log begins at transaction {log.first}, and no snapshot holds what came before it",
+            hint="Restore the snapshots folder from a backup.",
+        )
+    with collector_asleep(1 << 30):
+        for record in log.read(state.number, until):
+            state = apply_record(state, record)
+    return state
+
+
+def apply_record(state: State, record: Record, events: Sequence[Event] | None = None) -> State:
+    """The state after one more transaction; `events` where its body was decoded already. Raises DataCorrupted naming it."""
+    number = record.header.number
+    try:
+        editor = state.edit(number)
+        for event in decode_body(record.body) if events is None else events:
+            editor.apply(event)
+    except Error as error:
+        raise DataCorrupted(f"transaction {number} of the log cannot be applied: {error.message}") from error
+    return editor.publish(record.header.time)

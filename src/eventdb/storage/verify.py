@@ -1,0 +1,286 @@
+"""The database checks itself: the log against its hashes, a state and its snapshots against the log, indexes against rows.
+
+    verify(log, state)     everything; reads the whole log and every page
+    check_state(state)     what a commit may have broken: run after every commit under EVENTDB_VERIFY=1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventdb.errors import DataCorrupted, Error
+from eventdb.model.schema import Index
+from eventdb.storage.btree import Tree, check
+from eventdb.storage.index import Entry, EntryRule, IndexData
+from eventdb.storage.log.base import EventLog
+from eventdb.storage.recovery import apply_record
+from eventdb.storage.snapshot import SnapshotStore
+from eventdb.storage.state import State
+from eventdb.storage.table import Shape, TableData
+
+Report = Callable[[str], None]
+Interval = tuple[int, int | None]
+
+QUICK_ROWS = 5000
+"""Tables with more versions are checked by their counts only after a commit."""
+_MOST_PROBLEMS = 100
+
+
+@dataclass
+class Verification:
+    """What `verify` found: `transactions` read and applied, `rows` and `versions` (superseded ones) compared, `snapshots` loaded and
+    compared; `problems` a line each, none if all is well."""
+
+    transactions: int = 0
+    rows: int = 0
+    versions: int = 0
+    snapshots: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def report(self, problem: str) -> None:
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def check_state(state: State) -> None:
+    """Check the tables that changed since they were last checked: pages in order, counts right, live index entries those of the rows.
+
+    Raises DataCorrupted.
+    """
+    problems: list[str] = []
+    for data in state.tables.values():
+        if data.checked:
+            continue
+        name = data.shape.table.name
+
+        def report(problem: str, name: str = name) -> None:
+            problems.append(f'table "{name}": {problem}')
+
+        if data.live.count + data.past.count <= QUICK_ROWS:
+            _check_trees(data, report)
+            for index, rule in data._rules_of():
+                _check_entries(data, index, rule, report)
+        else:
+            _check_counts(data, report)
+        data.checked = not problems
+    if problems:
+        raise DataCorrupted(f"state {state.number} contradicts itself: " + "; ".join(problems[:10]))
+
+
+def verify(log: EventLog, state: State, snapshots: SnapshotStore | None = None) -> Verification:
+    """Read the whole log (each record against its checksum, its hashes and the chain), apply it to an empty state, and compare that with `state`,
+    with every snapshot and with every index, present and past.
+
+    Problems are reported, not raised.
+    """
+    found = Verification()
+    stored = _snapshots(log, state, snapshots, found)
+    if log.first > 1:
+        found.report(f"the log begins at transaction {log.first}: what came before cannot be checked against it")
+        made = None
+    else:
+        made = _replayed(log, state, stored, found)
+    if made is not None:
+        for problem in differences(made, state):
+            found.report(f"the state differs from the log: {problem}")
+    try:
+        for data in state.tables.values():
+            found.rows += data.live.count
+            found.versions += data.past.count
+            name = data.shape.table.name
+
+            def report(problem: str, name: str = name) -> None:
+                found.report(f'table "{name}": {problem}')
+
+            _check_trees(data, report)
+            for index in data.indexes.values():
+                _check_history(state, data, index, report)
+    except Error as error:
+        found.report(error.message)
+    return found
+
+
+def differences(one: State, other: State) -> Iterator[str]:
+    """In what two states differ, in words."""
+    if one.number != other.number:
+        yield f"transaction {one.number} and {other.number}"
+    if [(n, _plain(c)) for n, c in one.catalogs] != [(n, _plain(c)) for n, c in other.catalogs]:
+        yield "the history of the catalog"
+    if one.timeline.times() != other.timeline.times():
+        yield "commit times"
+    if _values(one) != _values(other):
+        yield "values of sequences"
+    if one.tables.keys() != other.tables.keys():
+        yield f"storages {sorted(one.tables)} and {sorted(other.tables)}"
+    for storage in one.tables.keys() & other.tables.keys():
+        yield from _table_differences(one.tables[storage], other.tables[storage])
+
+
+def _plain(catalog: Any) -> Any:
+    return (catalog.schemas, catalog.tables, catalog.views, catalog.indexes, catalog.sequences, catalog.next_id)
+
+
+def _values(state: State) -> dict[int, int]:
+    return {i: value for i, value in state.sequences.items() if value is not None}
+
+
+def _table_differences(one: TableData, other: TableData) -> Iterator[str]:
+    name = one.shape.table.name
+    if (one.next_row_id, one.closed_at) != (other.next_row_id, other.closed_at):
+        yield f'next row id or end of table "{name}"'
+    pairs: list[tuple[str, Tree, Tree]] = [("rows", one.live, other.live), ("past versions", one.past, other.past)]
+    if one.indexes.keys() != other.indexes.keys():
+        yield f'indexes of table "{name}"'
+    for i in one.indexes.keys() & other.indexes.keys():
+        a, b = one.indexes[i], other.indexes[i]
+        if (a.created_at, a.dropped_at) != (b.created_at, b.dropped_at):
+            yield f'life of index {i} of table "{name}"'
+        pairs += [(f"entries of index {i}", a.live, b.live), (f"past entries of index {i}", a.past, b.past)]
+    for what, a, b in pairs:
+        place = _first_difference(a, b)
+        if place is not None:
+            yield f'{what} of table "{name}", first at key {place!r}'
+
+
+def _first_difference(one: Tree, other: Tree) -> Any:
+    """The first key at which two trees differ, None if they hold the same."""
+    a, b = _items(one), _items(other)
+    for left in a:
+        right = next(b, None)
+        if left != right:
+            return left[0] if right is None or left[0] <= right[0] else right[0]
+    extra = next(b, None)
+    return None if extra is None else extra[0]
+
+
+def _items(tree: Tree) -> Iterator[tuple[Any, Any]]:
+    for leaf in tree.leaves():
+        yield from zip(leaf.keys, leaf.vals, strict=True)
+
+
+# the log
+
+
+def _snapshots(log: EventLog, state: State, store: SnapshotStore | None, found: Verification) -> dict[int, State]:
+    if store is None:
+        return {}
+    problems: list[str] = []
+    stored = {made.number: made for made in store.load_all(log, state.index_keys, problems)}
+    for problem in problems:
+        found.report(problem)
+    return stored
+
+
+def _replayed(log: EventLog, state: State, stored: dict[int, State], found: Verification) -> State | None:
+    made = State.empty(state.index_keys)
+    try:
+        for record in log.read(0, state.number):
+            made = apply_record(made, record)
+            found.transactions += 1
+            if made.number in stored:
+                found.snapshots += 1
+                for problem in differences(made, stored[made.number]):
+                    found.report(f"the snapshot of transaction {made.number} differs from the log: {problem}")
+    except Error as error:
+        found.report(error.message)
+        return None
+    return made
+
+
+# tables
+
+
+def _check_trees(data: TableData, report: Report) -> None:
+    check(data.live, report)
+    check(data.past, report)
+    for index in data.indexes.values():
+        check(index.live, report)
+        check(index.past, report)
+    for key, row in _items(data.live):
+        if data.shape.key_of(row) != key:
+            report(f"the row of key {key!r} has another key in its columns")
+    last: Any = None
+    for (key, start), (end, row) in _items(data.past):
+        if row[0] != start or end <= start:
+            report(f"the version {start} of key {key!r} is kept as {row[0]} to {end}")
+        if last is not None and last[0] == key and last[1] > start:
+            report(f"versions of key {key!r} overlap at transaction {start}")
+        current = data.live.get(key)
+        if current is not None and current[0] < end:
+            report(f"the current version of key {key!r} began before the last one ended")
+        last = (key, end)
+
+
+def _check_counts(data: TableData, report: Report) -> None:
+    for index, rule in data._rules_of():
+        if rule.slots is not None and index.live.count != data.live.count:
+            report(f"{data.live.count} rows and {index.live.count} entries in index {index.id}")
+
+
+def _check_entries(data: TableData, index: IndexData, rule: EntryRule, report: Report) -> None:
+    """The live half against the rows that are there."""
+    wanted = [(*parts, key) for key, row in _items(data.live) if (parts := rule.of(data.shape.full(row))) is not None]
+    entries = [entry for entry, _ in _items(index.live)]
+    if sorted(wanted) != entries:
+        missing = set(wanted) - set(entries)
+        extra = set(entries) - set(wanted)
+        report(f"index {index.id}: {len(missing)} entries missing, {len(extra)} too many, such as {next(iter(missing or extra), None)!r}")
+
+
+def _check_history(state: State, data: TableData, index: IndexData, report: Report) -> None:
+    """Both halves against all versions, over the time in which the index is in use."""
+    definition, shape = _definition(state, data, index)
+    if definition is None:
+        return
+    rule = EntryRule(shape.table, definition, state.index_keys)
+    wanted: dict[Entry, list[Interval]] = {}
+    kept: dict[Entry, list[Interval]] = {}
+    for (key, start), (end, row) in _items(data.past):
+        parts = rule.of(shape.full(row)) if len(row) <= shape.width else None
+        if parts is not None:
+            wanted.setdefault((*parts, key), []).append((start, end))
+    for key, row in _items(data.live):
+        parts = rule.of(shape.full(row)) if len(row) <= shape.width else None
+        if parts is not None:
+            wanted.setdefault((*parts, key), []).append((row[0], None))
+    for entry, until in _items(index.past):
+        kept.setdefault(entry[:-1], []).append((entry[-1], until))
+    for entry, since in _items(index.live):
+        kept.setdefault(entry, []).append((since, None))
+    first, last = index.created_at, index.dropped_at
+    for entry in wanted.keys() | kept.keys():
+        if _joined(wanted.get(entry, []), first, last) != _joined(kept.get(entry, []), first, last):
+            report(f"index {index.id} keeps {kept.get(entry)} for {entry!r}, the rows say {wanted.get(entry)}")
+            return
+
+
+def _definition(state: State, data: TableData, index: IndexData) -> tuple[Index | None, Shape]:
+    """The index as last defined, and the shape of its table then; None for one that no transaction left in the catalog."""
+    end = index.dropped_at if index.dropped_at is not None else data.closed_at
+    if end is None:
+        return state.catalog.indexes.get(index.id), data.shape
+    catalog = state.catalog_at(end - 1)
+    definition = catalog.indexes.get(index.id)
+    if definition is None:
+        return None, data.shape
+    return definition, Shape(catalog.tables[definition.table_id], (), None)
+
+
+def _joined(spans: list[Interval], first: int, last: int | None) -> list[Interval]:
+    """Spans of transactions as far as they lie in [first, last), those that meet joined."""
+    joined: list[Interval] = []
+    for start, end in sorted(spans, key=lambda span: span[0]):
+        if last is not None:
+            if start >= last:
+                continue
+            end = None if end is None or end >= last else end
+        if end is not None and end <= first:
+            continue
+        start = max(start, first)
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
