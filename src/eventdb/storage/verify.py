@@ -70,7 +70,7 @@ def check_state(state: State) -> None:
 
 
 def verify(log: EventLog, state: State, snapshots: SnapshotStore | None = None) -> Verification:
-    """Read the whole log (each record against its checksum, its hashes and the chain), apply it to an empty state, and compare that with `state`,
+    """Read the whole log (each record against its checksum, its hashes and the chain), apply it to an empty state, and compare with `state`,
     with every snapshot and with every index, present and past.
 
     Problems are reported, not raised.
@@ -134,10 +134,10 @@ def _table_differences(one: TableData, other: TableData) -> Iterator[str]:
     if one.indexes.keys() != other.indexes.keys():
         yield f'indexes of table "{name}"'
     for i in one.indexes.keys() & other.indexes.keys():
-        a, b = one.indexes[i], other.indexes[i]
-        if (a.created_at, a.dropped_at) != (b.created_at, b.dropped_at):
+        mine, theirs = one.indexes[i], other.indexes[i]
+        if (mine.created_at, mine.dropped_at) != (theirs.created_at, theirs.dropped_at):
             yield f'life of index {i} of table "{name}"'
-        pairs += [(f"entries of index {i}", a.live, b.live), (f"past entries of index {i}", a.past, b.past)]
+        pairs += [(f"entries of index {i}", mine.live, theirs.live), (f"past entries of index {i}", mine.past, theirs.past)]
     for what, a, b in pairs:
         place = _first_difference(a, b)
         if place is not None:
