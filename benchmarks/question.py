@@ -26,7 +26,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Scale:
-    """`rows` accounts; `scratch` a folder for databases that a sample makes for itself; `past` positions after half of the updates, by engine."""
+    """`rows` accounts; `scratch`: where a sample makes databases of its own; `past`: the position after half of the updates, by engine."""
 
     rows: int
     scratch: Path

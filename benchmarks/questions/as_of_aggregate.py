@@ -17,6 +17,12 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
 
 
 QUESTION = Question(
-    "as_of_aggregate", "AS OF, GROUP BY over all rows", "ms", sample, Aim(None, 159, 100), needs="history", answer=answer,
+    "as_of_aggregate",
+    "AS OF, GROUP BY over all rows",
+    "ms",
+    sample,
+    Aim(None, 159, 100),
+    needs="history",
+    answer=answer,
     engines=("eventdb", "sqlite_history"),
-)  # fmt: skip
+)

@@ -20,6 +20,13 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
 
 
 QUESTION = Question(
-    "as_of_point", "AS OF, one row", "/s", sample, Aim(None, 33_000, 70_000), higher_is_better=True, needs="history", answer=answer,
+    "as_of_point",
+    "AS OF, one row",
+    "/s",
+    sample,
+    Aim(None, 33_000, 70_000),
+    higher_is_better=True,
+    needs="history",
+    answer=answer,
     engines=("eventdb", "sqlite_history"),
-)  # fmt: skip
+)

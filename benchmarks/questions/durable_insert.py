@@ -43,4 +43,12 @@ def sample(engine: Engine, scale: Scale) -> float:
     return elapsed / count / floor
 
 
-QUESTION = Question("durable_insert", "durable INSERT, autocommit", "x raw", sample, Aim(0.99, 1.1, 1.3), needs=None, rounds=5)
+QUESTION = Question(
+    "durable_insert",
+    "durable INSERT, autocommit",
+    "x raw",
+    sample,
+    Aim(0.99, 1.1, 1.3),
+    needs=None,
+    rounds=5,
+)

@@ -18,4 +18,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
     return [(number, owner, region) for number, owner, _, region, _ in sorted(engine.rows(STATEMENT))]
 
 
-QUESTION = Question("fetch_all", "fetchall of all rows", "ms", sample, Aim(164, 160, 50), answer=answer)
+QUESTION = Question(
+    "fetch_all",
+    "fetchall of all rows",
+    "ms",
+    sample,
+    Aim(164, 160, 50),
+    answer=answer,
+)

@@ -18,4 +18,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
     return sorted(engine.rows(STATEMENT))
 
 
-QUESTION = Question("group_by", "GROUP BY over all rows", "ms", sample, Aim(110, 104, 30), answer=answer)
+QUESTION = Question(
+    "group_by",
+    "GROUP BY over all rows",
+    "ms",
+    sample,
+    Aim(110, 104, 30),
+    answer=answer,
+)

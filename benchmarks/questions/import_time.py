@@ -11,4 +11,12 @@ def sample(engine: Engine, scale: Scale) -> float:
     return fresh.ask("import", engine.name, engine.path)
 
 
-QUESTION = Question("import_time", "import", "ms", sample, Aim(4.4, 3.3, 60), needs="closed", rounds=5)
+QUESTION = Question(
+    "import_time",
+    "import",
+    "ms",
+    sample,
+    Aim(4.4, 3.3, 60),
+    needs="closed",
+    rounds=5,
+)

@@ -26,5 +26,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
 
 
 QUESTION = Question(
-    "index_equality", "index lookup, 100 rows", "/s", sample, Aim(3_500, 3_300, 8_000), higher_is_better=True, answer=answer
+    "index_equality",
+    "index lookup, 100 rows",
+    "/s",
+    sample,
+    Aim(3_500, 3_300, 8_000),
+    higher_is_better=True,
+    answer=answer,
 )

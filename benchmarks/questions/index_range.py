@@ -27,5 +27,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
 
 
 QUESTION = Question(
-    "index_range", "range, ORDER BY, LIMIT 100", "/s", sample, Aim(4_700, 4_700, 8_000), higher_is_better=True, answer=answer
+    "index_range",
+    "range, ORDER BY, LIMIT 100",
+    "/s",
+    sample,
+    Aim(4_700, 4_700, 8_000),
+    higher_is_better=True,
+    answer=answer,
 )

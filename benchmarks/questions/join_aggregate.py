@@ -18,4 +18,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
     return sorted(engine.rows(STATEMENT))
 
 
-QUESTION = Question("join_aggregate", "join with 1,000 rows, aggregate", "ms", sample, Aim(163, 164, 60), answer=answer)
+QUESTION = Question(
+    "join_aggregate",
+    "join with 1,000 rows, aggregate",
+    "ms",
+    sample,
+    Aim(163, 164, 60),
+    answer=answer,
+)

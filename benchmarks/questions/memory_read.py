@@ -11,4 +11,12 @@ def sample(engine: Engine, scale: Scale) -> float:
     return fresh.ask("read", engine.name, engine.path)
 
 
-QUESTION = Question("memory_read", "peak memory, GROUP BY and read", "MB", sample, needs="closed", rounds=3, cold=True)
+QUESTION = Question(
+    "memory_read",
+    "peak memory, GROUP BY and read",
+    "MB",
+    sample,
+    needs="closed",
+    rounds=3,
+    cold=True,
+)

@@ -11,4 +11,12 @@ def sample(engine: Engine, scale: Scale) -> float:
     return fresh.ask("open", engine.name, engine.path)
 
 
-QUESTION = Question("open_first_query", "open + first query", "ms", sample, Aim(0.57, 0.58, 20), needs="closed", rounds=5)
+QUESTION = Question(
+    "open_first_query",
+    "open + first query",
+    "ms",
+    sample,
+    Aim(0.57, 0.58, 20),
+    needs="closed",
+    rounds=5,
+)

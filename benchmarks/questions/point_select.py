@@ -21,4 +21,12 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
     return [row for key in rows.keys(scale.rows, 50, 1) for row in engine.rows(STATEMENT, (key,))]
 
 
-QUESTION = Question("point_select", "SELECT by key", "/s", sample, Aim(116_000, 131_000, 200_000), higher_is_better=True, answer=answer)
+QUESTION = Question(
+    "point_select",
+    "SELECT by key",
+    "/s",
+    sample,
+    Aim(116_000, 131_000, 200_000),
+    higher_is_better=True,
+    answer=answer,
+)

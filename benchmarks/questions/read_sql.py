@@ -29,4 +29,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
     return [frame.shape, tuple(frame.columns), (int(frame["id"].sum()),)]
 
 
-QUESTION = Question("read_sql", "pandas read_sql of all rows", "ms", sample, Aim(243, 229, 180), answer=answer)
+QUESTION = Question(
+    "read_sql",
+    "pandas read_sql of all rows",
+    "ms",
+    sample,
+    Aim(243, 229, 180),
+    answer=answer,
+)

@@ -19,6 +19,13 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
 
 
 QUESTION = Question(
-    "row_history", "all versions of one row", "/s", sample, Aim(None, 16_000, 40_000), higher_is_better=True, needs="history", answer=answer,
+    "row_history",
+    "all versions of one row",
+    "/s",
+    sample,
+    Aim(None, 16_000, 40_000),
+    higher_is_better=True,
+    needs="history",
+    answer=answer,
     engines=("eventdb", "sqlite_history"),
-)  # fmt: skip
+)

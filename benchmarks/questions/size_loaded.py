@@ -10,4 +10,12 @@ def sample(engine: Engine, scale: Scale) -> float:
     return engine.size_bytes() / 1e6
 
 
-QUESTION = Question("size_loaded", "size on disk, loaded", "MB", sample, needs="closed", rounds=1, cold=True)
+QUESTION = Question(
+    "size_loaded",
+    "size on disk, loaded",
+    "MB",
+    sample,
+    needs="closed",
+    rounds=1,
+    cold=True,
+)

@@ -36,5 +36,11 @@ def answer(engine: Engine, scale: Scale) -> list[tuple[Any, ...]]:
 
 
 QUESTION = Question(
-    "update_by_key", "UPDATE by key, one transaction", "/s", sample, Aim(92_000, 29_000, 70_000), higher_is_better=True, answer=answer
+    "update_by_key",
+    "UPDATE by key, one transaction",
+    "/s",
+    sample,
+    Aim(92_000, 29_000, 70_000),
+    higher_is_better=True,
+    answer=answer,
 )
