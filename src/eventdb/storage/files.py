@@ -204,9 +204,15 @@ class Files:
             return os.path.isdir(path)
 
     def make_directory(self, path: str) -> None:
-        """Create a directory and those above it; there already is fine."""
+        """Create a directory and those above it, lastingly; there already is fine."""
+        new, above = [], os.path.abspath(path)
+        while not os.path.isdir(above) and above != os.path.dirname(above):
+            new.append(above)
+            above = os.path.dirname(above)
         with _told("create the directory", path):
             os.makedirs(path, exist_ok=True)
+        for directory in reversed(new):
+            self.sync_directory(os.path.dirname(directory))
 
     def size(self, path: str) -> int:
         """Length in bytes."""

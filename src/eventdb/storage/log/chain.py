@@ -30,10 +30,10 @@ def genesis(log_id: bytes) -> bytes:
     return sha256(b"eventdb genesis" + log_id).digest()
 
 
-def header_for(proposal: Proposal, number: int, last_time: int, previous: bytes) -> Header:
+def header_for(proposal: Proposal, body_hash: bytes, number: int, last_time: int, previous: bytes) -> Header:
     """The header of `proposal` as transaction `number`, after one committed at `last_time` whose header hash is `previous`."""
     moment = proposal.time if proposal.time > last_time else last_time + 1
-    return Header(number, moment, proposal.txid, previous, sha256(proposal.body).digest(), proposal.provenance)
+    return Header(number, moment, proposal.txid, previous, body_hash, proposal.provenance)
 
 
 def encode_header(header: Header) -> bytes:

@@ -48,8 +48,11 @@ class MemoryLog:
             for number, proposal in enumerate(proposals, expect + 1):
                 if len(proposal.body) > self.record_limit:
                     raise RecordTooLarge(chain.too_large(number, len(proposal.body), self.record_limit))
-                header = chain.header_for(proposal, number, last_time, previous)
-                previous, last_time = chain.header_hash(chain.encode_header(header)), header.time
+                header = chain.header_for(proposal, chain.body_hash(proposal.body), number, last_time, previous)
+                data = chain.encode_header(header)
+                if len(data) > chain.HEADER_LIMIT:
+                    raise RecordTooLarge(chain.too_large(number, len(data), chain.HEADER_LIMIT))
+                previous, last_time = chain.header_hash(data), header.time
                 headers.append(header)
                 new.append(Record(header, previous, proposal.body))
             self._records += new

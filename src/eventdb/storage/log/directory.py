@@ -1,0 +1,543 @@
+"""The log in a directory of segment files, shared by threads and processes.
+
+Appending. Under the lock file: look for what others appended, compare the head, write all records in one call, sync, and only then move the
+tail that readers see. If anything goes wrong in between, the file is cut back to its old size; if that fails too, nobody can say what the
+file holds, so the append is Ambiguous and this object refuses further appends until the log is opened again.
+
+Reading needs no lock: records never change once they are acknowledged, and a record that another process is still writing is an item that
+cannot be read yet. `refresh` asks for the size of the last segment and is done where it has not grown. A segment that is full gets an
+end mark, so readers learn of the next one in the same way.
+
+Opening looks at the last segment only, and there only at what follows a `Position` known from a snapshot.
+
+Not done here: nothing is remembered of bodies; what reads the same transactions again pays for it again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+from eventdb.errors import CannotConnect, DataCorrupted, DiskFull, Error, ReadOnlyTransaction, SnapshotTooOld
+from eventdb.model.transaction import Header
+from eventdb.storage.files import TEMPORARY, AppendFile, Files, ReadFile
+from eventdb.storage.log import chain, segment
+from eventdb.storage.log.base import (
+    Ambiguous,
+    Appended,
+    Conflict,
+    Durability,
+    LogFull,
+    LogReplaced,
+    Proposal,
+    Record,
+    RecordTooLarge,
+    Unavailable,
+)
+from eventdb.storage.log.compression import compress
+from eventdb.storage.log.reading import open_header, read_segment
+from eventdb.storage.log.segment import COMPRESSED, FULL, HEADER_SIZE, Broken, Raw, SegmentHeader, encode_end, encode_record, items, name_of
+from eventdb.storage.log.tail import Marks, Position, Tail, Torn, as_position, followed, is_torn, place, position_in, tail_at
+
+SEGMENT_BYTES = 64 << 20
+_POLL_SECONDS = 0.02
+LOCK_NAME = "lock"
+_Prepared = tuple[Proposal, bytes, bytes, int]
+
+
+class DirectoryLog:
+    """An `EventLog` in a directory.
+
+    `position`: a place known from a snapshot; opening then looks only at what follows it, and raises LogReplaced if the log is not the one
+    that has it. `torn` says what was cut off at open (None: nothing). `lock_timeout` in seconds (None: no limit) is how long an append
+    waits for other processes; `lock_path` is the lock file (`lock` in the directory unless given).
+
+    Opening raises CannotConnect (no log there, and it cannot or may not be made), FormatVersionError, DataCorrupted, LogReplaced.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        files: Files | None = None,
+        segment_size: int = SEGMENT_BYTES,
+        read_only: bool = False,
+        position: Sequence[object] | None = None,
+        record_limit: int = chain.RECORD_LIMIT,
+        lock_timeout: float | None = 60.0,
+        lock_path: str | None = None,
+    ) -> None:
+        self.path = os.fspath(path)
+        self.files = files or Files()
+        self.segment_size = segment_size
+        self.record_limit = min(record_limit, segment.BODY_LIMIT)
+        self.read_only = read_only
+        self.lock_timeout = lock_timeout
+        self.torn: Torn | None = None
+        self._mutex = threading.RLock()
+        self._changed = threading.Condition()
+        self._writing = False
+        self._refusal: str | None = None
+        self._marks: dict[str, Marks] = {}
+        known = None if position is None else as_position(position)
+        self._depth = 0
+        self._check_directory()
+        self._lock = self.files.lock_file(lock_path or os.path.join(self.path, LOCK_NAME))
+        self._open(known)
+
+    # What is known
+
+    @property
+    def head(self) -> int:
+        return self._tail.number
+
+    @property
+    def head_hash(self) -> bytes:
+        return self._tail.hash
+
+    @property
+    def head_time(self) -> int:
+        """The head's commit time in microseconds; 0 while the log is empty."""
+        return self._tail.time
+
+    @property
+    def position(self) -> Position:
+        """Where the head stands; to be kept with a snapshot of it and given to the next open. Call `sync` before relying on it."""
+        with self._mutex:
+            return position_in(self._tail, self._name)
+
+    # Opening
+
+    def _check_directory(self) -> None:
+        if self.files.is_directory(self.path):
+            return
+        if self.files.exists(self.path):
+            raise CannotConnect(f"{self.path!r} is not a log of eventdb: it is not a directory")
+        if self.read_only:
+            raise CannotConnect(f"there is no log at {self.path!r}, and none is made where only reading is allowed")
+        self.files.make_directory(self.path)
+
+    def _open(self, known: Position | None) -> None:
+        if not self._segments():
+            self._create_first()
+        try:
+            self._open_last()
+            if known is not None:
+                self._start_at(known)
+            self._extend(self._file.size())
+            return
+        except Broken:
+            pass
+        if self.read_only:
+            self._settle()
+            return
+        # Something at the end cannot be read: perhaps it is being written just now. Look again when nobody can be writing.
+        with self._locked():
+            self._open_last()
+            if known is not None:
+                self._start_at(known)
+            self._settle()
+
+    def _segments(self) -> list[int]:
+        """The first numbers of the segments, ascending."""
+        return [first for name in self.files.list(self.path) if (first := segment.first_of(name)) is not None]
+
+    def _create_first(self) -> None:
+        strange = [name for name in self.files.list(self.path) if name != LOCK_NAME and not name.endswith(TEMPORARY)]
+        if strange:
+            raise CannotConnect(f"{self.path!r} is not a log of eventdb: it holds {strange[0]!r} and no segment")
+        if self.read_only:
+            raise CannotConnect(f"there is no log at {self.path!r}, and none is made where only reading is allowed")
+        with self._locked():
+            if not self._segments():
+                self._create_segment(_new_header())
+
+    def _create_segment(self, header: SegmentHeader) -> None:
+        self.files.write_atomically(os.path.join(self.path, name_of(header.first)), [header.encode()])
+
+    def _open_last(self) -> None:
+        """Open the last segment and put the tail behind its header."""
+        firsts = self._segments()
+        self.first = firsts[0]
+        file = self._open_file(name_of(firsts[-1]))
+        data = file.read(0, HEADER_SIZE)
+        if segment.is_unfinished(data):
+            file = self._without_unfinished(firsts, file)
+        self._use(file, open_header(file))
+
+    def _without_unfinished(self, firsts: list[int], file: ReadFile) -> ReadFile:
+        """A last segment with less than a header has no records yet: make it anew if it is the only one, else go back to the one before."""
+        path = os.path.join(self.path, name_of(firsts[-1]))
+        if len(firsts) == 1:
+            if firsts != [1]:
+                raise DataCorrupted(f"the header of segment {path!r} is cut off (offset 0), and there is no other segment")
+            if self.read_only:
+                raise CannotConnect(f"the log at {self.path!r} was not created completely; open it for writing once")
+            with self._locked():
+                if segment.is_unfinished(self.files.read(path, 0, HEADER_SIZE)):
+                    self._create_segment(_new_header())
+            return self._open_file(name_of(1))
+        if not self.read_only:
+            with self._locked():
+                if segment.is_unfinished(self.files.read(path, 0, HEADER_SIZE)):
+                    self.files.remove(path)
+        return self._open_file(name_of(firsts[-2]))
+
+    def _open_file(self, name: str) -> ReadFile:
+        path = os.path.join(self.path, name)
+        return self.files.open_read(path) if self.read_only else self.files.open_append(path)
+
+    def _use(self, file: ReadFile, header: SegmentHeader) -> None:
+        """Go on in this segment, with nothing of it read yet."""
+        self.log_id = header.log_id
+        self._seed = zlib.crc32(header.log_id)
+        self._name = name_of(header.first)
+        self._tail = Tail(header.first - 1, header.previous, header.time, header.first - 1, 0, HEADER_SIZE)
+        self._file = file
+
+    def _start_at(self, known: Position) -> None:
+        """Check that the log has this position; go on behind it where it lies in the last segment."""
+        if known.number == self._tail.number and known.hash == self._tail.hash:
+            return
+        following = name_of(known.number + 1)
+        if following != known.segment and self.files.exists(os.path.join(self.path, following)):
+            known = Position(known.number, known.hash, following, 0)
+        try:
+            file = self._file if known.segment == self._name else self.files.open_read(os.path.join(self.path, known.segment))
+            tail = tail_at(file, open_header(file), known)
+        except (CannotConnect, DataCorrupted):
+            tail = None
+        if tail is None:
+            where = place(known.segment, known.offset, known.number)
+            raise LogReplaced(f"the log at {self.path!r} is not the one that was known: {where} is not there, or is another")
+        if known.segment == self._name:
+            self._tail = tail
+
+    # Following
+
+    def refresh(self) -> int:
+        tail = self._tail
+        if (self._file.size() == tail.offset and not tail.ended) or self._writing:
+            return tail.number
+        with self._mutex:
+            self._check_usable()
+            before = self._tail.number
+            try:
+                self._extend(self._file.size())
+            except Broken:  # another process is writing it, or died doing so: the next append will see
+                self._check_tail()
+            head = self._tail.number
+        if head != before:
+            self._wake()
+        return head
+
+    def _extend(self, size: int) -> None:
+        """Follow the chain up to `size` and through the segments after it. Raises Broken, with the tail before what cannot be read."""
+        while True:
+            if size < self._tail.offset:
+                raise LogReplaced(
+                    f"the log at {self.path!r} is shorter than it was: {place(self._name, size, self._tail.number)} is no longer there"
+                )
+            marks = self._marks.setdefault(self._name, Marks())
+            tail = self._tail
+            try:
+                for item in items(self._file, tail.offset, size, self._seed):
+                    tail = followed(tail, item, self._name)
+                    if isinstance(item, Raw):
+                        marks.note(tail.number, item.offset)
+            except DataCorrupted:
+                self._check_tail()
+                raise
+            finally:
+                self._tail = tail
+            if not tail.ended or not self._enter_next():
+                return
+            size = self._file.size()
+
+    def _check_tail(self) -> None:
+        """Raises LogReplaced if the last known record is gone: its writer failed to sync it and cut it off after it was seen here."""
+        tail, file = self._tail, self._file
+        if tail_at(file, open_header(file), position_in(tail, self._name)) is None:
+            where = place(self._name, tail.start, tail.number)
+            raise LogReplaced(f"the log at {self.path!r} has changed: {where} was taken back by its writer; open the log again")
+
+    def _enter_next(self) -> bool:
+        """Go on in the segment after the end mark, if it is there."""
+        name = name_of(self._tail.number + 1)
+        path = os.path.join(self.path, name)
+        if not self.files.exists(path) or segment.is_unfinished(self.files.read(path, 0, HEADER_SIZE)):
+            return False
+        file = self._open_file(name)
+        header = open_header(file)
+        self._check_link(header, self._tail.number + 1, self._tail.hash)
+        self._use(file, header)
+        return True
+
+    def _check_link(self, header: SegmentHeader, first: int, previous: bytes) -> None:
+        if (header.log_id, header.first, header.previous) != (self.log_id, first, previous):
+            raise DataCorrupted(f"the log is damaged: the segment does not continue the one before: {place(name_of(first), 0, first)}")
+
+    def _settle(self) -> None:
+        """Under the lock (or only reading): follow to the end, and cut off a torn tail. Raises DataCorrupted for damage."""
+        size = self._file.size()
+        try:
+            self._extend(size)
+        except Broken as failure:
+            self._check_tail()
+            size, tail = self._file.size(), self._tail
+            if not is_torn(self._file, tail.offset, size, tail.number + 1, self._seed):
+                where = place(self._name, failure.offset, tail.number + 1)
+                raise DataCorrupted(f"the log is damaged: {failure.reason}: {where}; nothing was changed") from failure
+            self.torn = Torn(self._name, tail.offset, tail.number + 1, size - tail.offset, failure.reason, not self.read_only)
+            if isinstance(self._file, AppendFile):
+                self._file.truncate(tail.offset)
+                self._file.sync()
+
+    # Appending
+
+    def append(self, proposals: Sequence[Proposal], expect: int, durability: Durability = "full") -> Appended | Conflict:
+        """As `EventLog.append`. An error other than Ambiguous means that nothing was appended; IOFailure is one more of those.
+
+        All or none holds while this process lives to cut back; after a crash in the middle the first of the proposals may be in the log.
+        """
+        prepared = [self._prepare(number, proposal) for number, proposal in enumerate(proposals, expect + 1)]
+        with self._mutex:
+            self._check_writable()
+            with self._locked():
+                if self._file.size() != self._tail.offset or self._tail.ended:
+                    self._settle()
+                if self._tail.number != expect:
+                    result: Appended | Conflict = Conflict(self._tail.number)
+                elif prepared:
+                    self._writing = True
+                    try:
+                        result = self._append(prepared, durability)
+                    finally:
+                        self._writing = False
+                else:
+                    result = Appended((), self._tail.hash)
+        self._wake()
+        return result
+
+    def _prepare(self, number: int, proposal: Proposal) -> _Prepared:
+        """What needs no lock: the body's hash, its stored form and its flag."""
+        body = proposal.body
+        if len(body) > self.record_limit:
+            raise RecordTooLarge(chain.too_large(number, len(body), self.record_limit))
+        packed = compress(body)
+        return proposal, chain.body_hash(body), body if packed is None else packed, 0 if packed is None else COMPRESSED
+
+    def _append(self, prepared: list[_Prepared], durability: Durability) -> Appended:
+        flags = FULL if durability == "full" else 0
+        if self._tail.ended or self._tail.offset >= self.segment_size:
+            self._roll()
+        tail, synced = self._tail, self._tail.synced
+        headers: list[Header] = []
+        parts: list[bytes] = []
+        starts: list[tuple[int, int]] = []
+        number, previous, moment, offset, start = tail.number, tail.hash, tail.time, tail.offset, tail.start
+        for proposal, body_hash, body, flag in prepared:
+            number += 1
+            header = chain.header_for(proposal, body_hash, number, moment, previous)
+            data = chain.encode_header(header)
+            if len(data) > chain.HEADER_LIMIT:
+                raise RecordTooLarge(chain.too_large(number, len(data), chain.HEADER_LIMIT))
+            headers.append(header)
+            previous, moment, start = chain.header_hash(data), header.time, offset
+            record = encode_record(self._seed, flag | flags, synced, data, body)
+            parts += record
+            starts.append((number, offset))
+            offset += sum(map(len, record))
+        self._write(b"".join(parts), durability == "full")
+        self._tail = Tail(number, previous, moment, number if flags else synced, start, offset)
+        marks = self._marks.setdefault(self._name, Marks())
+        for mark in starts:
+            marks.note(*mark)
+        return Appended(tuple(headers), previous)
+
+    def _write(self, data: bytes, sync: bool) -> None:
+        """Add bytes at the tail, or change nothing. Raises LogFull, IOFailure, Ambiguous."""
+        file = self._file
+        assert isinstance(file, AppendFile)
+        try:
+            file.write(data)
+            if sync:
+                file.sync()
+        except BaseException as failure:
+            if not self._cut_back(file):
+                self._refusal = f"an earlier append to {self._name} failed and could not be undone; open the log again"
+                if isinstance(failure, Error):
+                    raise Ambiguous(f"it is not known whether the append is in the log: {failure.message}") from failure
+            if isinstance(failure, DiskFull):
+                raise LogFull(failure.message) from failure
+            raise
+
+    def _cut_back(self, file: AppendFile) -> bool:
+        # Synced, for the disk may hold the whole record even where the sync of it failed.
+        try:
+            file.truncate(self._tail.offset)
+            file.sync()
+        except BaseException:
+            return False
+        return True
+
+    def _roll(self) -> None:
+        """Go on in a new segment. The old one is synced, whatever the durability: damage in it is damage, never a torn tail."""
+        tail = self._tail
+        if not tail.ended:
+            data = encode_end(self._seed, tail.number + 1)
+            self._write(data, True)
+            tail = self._tail = tail._replace(offset=tail.offset + len(data), ended=True, synced=tail.number)
+        header = SegmentHeader(self.log_id, tail.number + 1, tail.hash, tail.time)
+        try:
+            self._create_segment(header)
+        except DiskFull as failure:
+            raise LogFull(failure.message) from failure
+        self._use(self._open_file(name_of(header.first)), header)
+
+    def sync(self) -> None:
+        """As `EventLog.sync`. After a failure the log refuses appends until it is opened again, for nobody knows what the disk holds."""
+        with self._mutex:
+            self._check_usable()
+            tail = self._tail
+            if tail.synced == tail.number or not isinstance(self._file, AppendFile):
+                return
+            try:
+                self._file.sync()
+            except BaseException:
+                self._refusal = f"a sync of {self._name} failed; open the log again"
+                raise
+            self._tail = tail._replace(synced=tail.number)
+
+    # Reading
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        self._check_open()
+        chain.check_range(after, self.first)
+        tail = self._tail
+        return self._read(after, tail.number if until is None else min(until, tail.number), tail)
+
+    def _read(self, after: int, until: int, tail: Tail) -> Iterator[Record]:
+        if after >= until:
+            return
+        firsts = self._segments()
+        if not firsts or firsts[0] > after + 1:
+            raise SnapshotTooOld(f"transaction {after + 1} is no longer in the log")
+        firsts = [first for first in firsts if first <= until]
+        begin = max(at for at, first in enumerate(firsts) if first <= after + 1)
+        previous = None
+        for at in range(begin, len(firsts)):
+            first, last = firsts[at], until if at + 1 == len(firsts) else min(until, firsts[at + 1] - 1)
+            file = self._open_to_read(name_of(first))
+            try:
+                header = open_header(file)
+                self._check_link(header, first, header.previous if previous is None else previous)
+                start = self._marks[name_of(first)].before(after) if name_of(first) in self._marks else None
+                for record in read_segment(file, name_of(first), self._seed, after, last, start, header.previous):
+                    previous = record.hash
+                    if record.header.number == tail.number and previous != tail.hash:
+                        raise LogReplaced(f"the log at {self.path!r} has another transaction {tail.number} than it had when it was opened")
+                    yield record
+            finally:
+                file.close()
+
+    def _open_to_read(self, name: str) -> ReadFile:
+        try:
+            return self.files.open_read(os.path.join(self.path, name))
+        except CannotConnect as failure:
+            raise SnapshotTooOld(f"segment {name} was given up while it was being read: {failure.message}") from failure
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            head = self.refresh()
+            rest = _POLL_SECONDS if deadline is None else min(deadline - time.monotonic(), _POLL_SECONDS)
+            if head > after or rest <= 0:
+                return head
+            with self._changed:
+                if self._tail.number <= after:
+                    self._changed.wait(rest)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    # The rest
+
+    def truncate(self, before: int) -> None:
+        with self._mutex:
+            self._check_writable()
+            with self._locked():
+                firsts = self._segments()
+                for first, following in itertools.pairwise(firsts):
+                    if following > before:
+                        break
+                    self.files.remove(os.path.join(self.path, name_of(first)))
+                    self._marks.pop(name_of(first), None)
+                    self.first = following
+                self.files.sync_directory(self.path)
+
+    def close(self) -> None:
+        """Give up the files; whatever is asked afterwards raises Unavailable."""
+        with self._mutex:
+            self._refusal = "the log is closed"
+            file, self._file = self._file, _Closed()
+            file.close()
+            self._lock.close()
+        self._wake()
+
+    def _check_open(self) -> None:
+        if isinstance(self._file, _Closed):
+            raise Unavailable("the log is closed")
+
+    def _check_usable(self) -> None:
+        if self._refusal is not None:
+            raise Unavailable(self._refusal)
+
+    def _check_writable(self) -> None:
+        self._check_usable()
+        if self.read_only:
+            raise ReadOnlyTransaction(f"the log at {self.path!r} is open for reading only")
+
+    def _locked(self) -> _Held:
+        return _Held(self)
+
+
+class _Held:
+    """The lock between processes, held; may be taken again inside."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, log: DirectoryLog) -> None:
+        self._log = log
+
+    def __enter__(self) -> None:
+        log = self._log
+        if log._depth == 0:
+            log._lock.acquire(log.lock_timeout)
+        log._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        log = self._log
+        log._depth -= 1
+        if log._depth == 0:
+            log._lock.release()
+
+
+class _Closed(ReadFile):
+    """What stands in the place of the segment once the log is closed."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def size(self) -> NoReturn:
+        raise Unavailable("the log is closed")
+
+
+def _new_header() -> SegmentHeader:
+    log_id = os.urandom(16)
+    return SegmentHeader(log_id, 1, chain.genesis(log_id), 0)
