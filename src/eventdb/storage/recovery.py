@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventdb.errors import DataCorrupted, Error
+from eventdb.errors import CannotConnect, DataCorrupted, Error
 from eventdb.model.event import Event
 from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
 from eventdb.storage.index import IndexKeys
-from eventdb.storage.log.base import EventLog, Record
+from eventdb.storage.log.base import EventLog, LogReplaced, Record
+from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.memory import MemoryLog
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 from eventdb.storage.table import collector_asleep
 
+LOG = "log"
 SNAPSHOTS = "snapshots"
+LOCK = "lock"
 
 
 @dataclass
@@ -46,15 +49,11 @@ def open_database(
     report = Report()
     if path is None:
         return MemoryLog(), State.empty(index_keys), report
-    from eventdb.storage.log.directory import DirectoryLog
-
     files = files or Files()
-    log = DirectoryLog(path, files=files, read_only=read_only, **log_options)
+    _check_directory(path, files)
+    store = SnapshotStore(os.path.join(path, SNAPSHOTS), files)
+    log = _open_log(path, files, store, report, read_only=read_only, **log_options)
     try:
-        torn = getattr(log, "torn", None)
-        if torn:
-            report.problems.append(str(torn))
-        store = SnapshotStore(os.path.join(path, SNAPSHOTS), files)
         state = store.load(log, index_keys, report.problems)
         if state is None:
             state = State.empty(index_keys)
@@ -67,6 +66,39 @@ def open_database(
         log.close()
         raise
     return log, state, report
+
+
+def _check_directory(path: str, files: Files) -> None:
+    """Refuse to make a database where something else is."""
+    if not files.exists(path):
+        return
+    if not files.is_directory(path):
+        raise CannotConnect(f"{path!r} is not a database of eventdb: it is not a directory")
+    if not files.exists(os.path.join(path, LOG)):
+        strange = [name for name in files.list(path) if name not in (LOCK, SNAPSHOTS)]
+        if strange:
+            raise CannotConnect(f"{path!r} is not a database of eventdb: it holds {strange[0]!r} and no log")
+
+
+def _open_log(path: str, files: Files, store: SnapshotStore, report: Report, **options: Any) -> DirectoryLog:
+    """The log, opened behind the place that the newest snapshot knows; at its last segment's beginning if it has no such place."""
+    options.setdefault("lock_path", os.path.join(path, LOCK))
+    position = store.position()
+    if position is not None:
+        try:
+            log = DirectoryLog(os.path.join(path, LOG), files, position=position, **options)
+        except LogReplaced as error:
+            report.problems.append(error.message)
+            log = DirectoryLog(os.path.join(path, LOG), files, **options)
+    else:
+        log = DirectoryLog(os.path.join(path, LOG), files, **options)
+    if log.torn is not None:
+        what = "cut off" if log.torn.cut else "left out"
+        report.problems.append(
+            f"a torn tail of {log.torn.bytes} bytes was {what}: segment {log.torn.segment}, offset {log.torn.offset}, "
+            f"transaction {log.torn.number}: {log.torn.reason}"
+        )
+    return log
 
 
 def replay(state: State, log: EventLog, until: int | None = None) -> State:

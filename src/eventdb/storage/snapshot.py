@@ -269,6 +269,8 @@ class SnapshotStore:
     def __init__(self, directory: str, files: Files | None = None) -> None:
         self.directory = directory
         self._files = files or Files()
+        self._known: dict[str, list[str]] = {}
+        """Snapshots that were compared with the log, and the other files that each refers to."""
 
     def names(self) -> list[str]:
         """The snapshot files, oldest first."""
@@ -283,6 +285,8 @@ class SnapshotStore:
         """
         if state.number == 0:
             return None
+        log.sync()
+        position = getattr(log, "position", None)
         self._files.make_directory(self.directory)
         with self._files.lock(os.path.join(self.directory, "lock"), _LOCK_SECONDS):
             name = f"{state.number:020d}{SUFFIX}"
@@ -290,12 +294,14 @@ class SnapshotStore:
                 return None
             writer = _Writer(SnapshotFile(self._files, self.directory, name), self._stale(state))
             writer.item(codec.dumps([MAGIC, FORMAT, log.log_id, state.number]))
-            root = codec.dumps(self._root(state, log, writer))
+            known = list(position) if position is not None and position.number == state.number else None
+            root = codec.dumps({**self._root(state, log, writer), "position": known})
             offset = writer.item(root)
             writer.item(codec.dumps(offset.to_bytes(8, "big") + len(root).to_bytes(8, "big") + sha256(root).digest()))
             self._files.write_atomically(writer.file.path, writer.chunks)
             for node, page in writer.written:
                 node.ref = page
+            self._known.pop(name, None)
             self._clean(log)
             return writer.file.path
 
@@ -345,12 +351,25 @@ class SnapshotStore:
         fitting = {}
         for name in self.names():
             try:
-                root = self._read_root(name)
-                if self._misfit(root, log) is None:
-                    fitting[name] = root["files"]
+                if name not in self._known:
+                    root = self._read_root(name)
+                    if self._misfit(root, log) is not None:
+                        continue
+                    self._known[name] = root["files"]
+                fitting[name] = self._known[name]
             except (Error, *_DAMAGE):
                 continue
         return fitting
+
+    def position(self) -> list[Any] | None:
+        """The place in the log that the newest snapshot knows, None if it knows none."""
+        for name in reversed(self.names()):
+            try:
+                position = self._read_root(name)["position"]
+                return position if type(position) is list else None
+            except (Error, *_DAMAGE):
+                continue
+        return None
 
     def _clean(self, log: EventLog) -> None:
         """Remove the files that the newest snapshots don't refer to. What cannot be removed now (mapped, on Windows) goes another time."""

@@ -70,7 +70,7 @@ def check_state(state: State) -> None:
 
 
 def verify(log: EventLog, state: State, snapshots: SnapshotStore | None = None) -> Verification:
-    """Read the whole log (each record against its checksum, its hashes and the chain), apply it to an empty state, and compare with `state`,
+    """Read the whole log (each record against its checksum, its hash and the chain), apply it to an empty state, and compare with `state`,
     with every snapshot and with every index, present and past.
 
     Problems are reported, not raised.
