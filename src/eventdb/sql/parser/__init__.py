@@ -64,6 +64,6 @@ def parse_expression(text: str) -> ast.Expression:
 
 def render(node: ast.Node) -> str:
     """Canonical SQL text of a tree: parsing it gives an equal tree. Raises InternalError for a tree that no text can give."""
-    from eventdb.sql.parser.render import render as render_node
+    from eventdb.sql.parser.rendering import render as render_node
 
     return render_node(node)

@@ -11,13 +11,9 @@ from decimal import Decimal
 from typing import Literal as OneOf
 
 
-def _at() -> int:
-    return field(default=-1, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
-    position: int = _at()
+    position: int = field(default=-1, compare=False, repr=False, kw_only=True)
 
 
 # ---- names and types
@@ -918,9 +914,9 @@ class Checkpoint(Node):
 
 
 Statement = (
-    Query | Insert | Update | Delete | Merge | Truncate | CreateTable | CreateTableAs | AlterTable | AlterObject | CreateIndex | CreateView
-    | CreateSequence | CreateSchema | Drop | Comment | Begin | Commit | Rollback | Savepoint | Release | SetTransaction | SetConstraints | Set
-    | SetSystemTime | Show | Explain | Checkpoint | Erase | DeleteHistory | RevertTransaction | FlashbackTable
+    Query | Insert | Update | Delete | Merge | Truncate | CreateTable | CreateTableAs | AlterTable | AlterObject | CreateIndex
+    | CreateView | CreateSequence | CreateSchema | Drop | Comment | Begin | Commit | Rollback | Savepoint | Release | SetTransaction
+    | SetConstraints | Set | SetSystemTime | Show | Explain | Checkpoint | Erase | DeleteHistory | RevertTransaction | FlashbackTable
 )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from eventdb import errors
 from eventdb.sql.parser import ast
 
 MAXIMUM_DEPTH = 5_000
-"""Nodes on the longest way from a statement to a leaf. A chain a AND b AND c … or a + b + c … of n operands is n - 1 deep, a nested subquery
-adds four or five."""
+"""Nodes on the longest way from a statement to a leaf. A chain a AND b AND c … or a + b + c … of n operands is n - 1 deep, a nested
+subquery adds four or five."""
 
 _fields: dict[type, tuple[str, ...]] = {}
 
@@ -17,8 +17,8 @@ _fields: dict[type, tuple[str, ...]] = {}
 def check_depth(tree: ast.Node, tokens: int) -> None:
     """Raise StatementTooComplex if a tree is deeper than MAXIMUM_DEPTH.
 
-    `tokens`: how many tokens it was made of. A level takes at least a third of one (a token starts a value, a select item and a query), so that
-    an ordinary statement needs no look.
+    `tokens`: how many tokens it was made of. A level takes at least a third of one (a token may start a value, a select item and a query),
+    so that an ordinary statement needs no look.
     """
     if tokens * 3 <= MAXIMUM_DEPTH:
         return

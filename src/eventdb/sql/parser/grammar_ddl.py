@@ -7,7 +7,7 @@ from typing import Any
 
 from eventdb import errors
 from eventdb.sql.parser import ast
-from eventdb.sql.parser.render import render
+from eventdb.sql.parser.rendering import render
 from eventdb.sql.parser.symbols import Actions, Symbols
 
 
@@ -318,7 +318,8 @@ class DefinitionRules(Actions):
 
     def p_index_element(self, p: Symbols) -> None:
         """index_element : value direction nulls_order"""
-        expression, text, collation = p[1], p.source(1), ()
+        expression, text = p[1], p.source(1)
+        collation: tuple[str, ...] = ()
         if isinstance(expression, ast.Collate):
             collation, expression = expression.collation, expression.operand
             text = render(expression)

@@ -391,13 +391,13 @@ class QueryRules(Actions):
     def p_joined_natural(self, p: Symbols) -> None:
         """joined_table : table NATURAL JOIN table
         | table NATURAL join_kind JOIN table %prec JOIN"""
-        kind = p[3] if len(p) == 6 else "inner"
+        kind: Any = p[3] if len(p) == 6 else "inner"
         p[0] = ast.Join(kind, p[1], p[len(p) - 1], natural=True, position=p.at(2))
 
     def p_joined(self, p: Symbols) -> None:
         """joined_table : table JOIN table join_condition
         | table join_kind JOIN table join_condition"""
-        kind = p[2] if len(p) == 6 else "inner"
+        kind: Any = p[2] if len(p) == 6 else "inner"
         p[0] = ast.Join(kind, p[1], p[len(p) - 2], **p[len(p) - 1], position=p.at(2))
 
     def p_join_condition(self, p: Symbols) -> None:

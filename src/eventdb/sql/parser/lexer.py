@@ -94,7 +94,7 @@ class LexicalRules:
     def t_INTEGER(self, t: Any) -> Any:
         r"0[xXoObB]\w*+|(?:[0-9][0-9_]*+(?:\.[0-9_]*+)?+|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9][0-9_]*+)?+\w*+"
         text = t.value
-        if not (text.isascii() and text.isdigit() or _NUMBER.fullmatch(text)):
+        if not ((text.isascii() and text.isdigit()) or _NUMBER.fullmatch(text)):
             raise self.error(f'trailing junk after numeric literal at or near "{text[:60]}"', t)
         return self.number(t, text)
 

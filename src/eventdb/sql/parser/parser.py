@@ -1,8 +1,8 @@
 """The parser: PLY's tables driven over a list of tokens.
 
-The loop is the one of PLY's LRParser with four differences: tokens come from a list, so that a keyword can be read as a name where the grammar
-has no use for the keyword (and a hundred words need not be productions of a name); symbols know their place; productions of a single symbol
-(`p_unit_…`) call nothing; the stack and the tree have a limited depth. There is no recovery: the first error is raised.
+The loop is the one of PLY's LRParser with four differences: tokens come from a list, so that a keyword can be read as a name where the
+grammar has no use for the keyword (and a hundred words need not be productions of a name); symbols know their place; productions of a
+single symbol (`p_unit_…`) call nothing; the stack and the tree have a limited depth. There is no recovery: the first error is raised.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The LALR tables: made by PLY from the grammar's docstrings, kept in a cache, loaded at the first parse.
 
-Building takes seconds, loading milliseconds. A table file is named by a hash over the grammar (productions, precedence, PLY's version), so a file
-can be missing but never wrong; its content carries a checksum, so a damaged one counts as missing. Places, in order:
+Building takes half a second, loading milliseconds. A table file is named by a hash over the grammar (productions, precedence, PLY's
+version), so a file can be missing but never wrong; its content carries a checksum, so a damaged one counts as missing. Places, in order:
 
 1. `grammar.tables` in this package, written when a wheel is built (see `write_package_file`);
 2. `__pycache__` of this package, written at first use, unless Python was told to write no bytecode;
@@ -18,7 +18,6 @@ import hashlib
 import marshal
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +33,8 @@ Precedence = tuple[tuple[str, ...], ...]
 class Tables(NamedTuple):
     """An LALR automaton.
 
-    `actions[state][terminal]`: n > 0 shift and go to state n, n < 0 reduce by production -n, 0 accept. `gotos[state][nonterminal]`: a state.
-    `productions[n]`: (nonterminal, number of symbols, name of the action).
+    `actions[state][terminal]`: n > 0 shift and go to state n, n < 0 reduce by production -n, 0 accept. `gotos[state][nonterminal]`:
+    a state. `productions[n]`: (nonterminal, number of symbols, name of the action).
     """
 
     actions: list[dict[str, int]]
@@ -76,7 +75,7 @@ def signature(grammar: type, precedence: Precedence) -> str:
 
 
 def build(grammar: type, precedence: Precedence, start: str) -> Built:
-    """Make the tables with PLY's generator. Takes seconds. Raises InternalError for a grammar with undefined or endless symbols."""
+    """Make the tables with PLY's generator. Raises InternalError for a grammar with undefined or endless symbols."""
     from ply import yacc
 
     productions = [
@@ -158,6 +157,8 @@ def places(name: str) -> list[Path]:
 
 def write(path: Path, content: bytes) -> bool:
     """Write a file whole or not at all; False if it cannot be written. Tables of other grammars beside it are removed."""
+    import tempfile
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".grammar-")
