@@ -1,0 +1,293 @@
+"""Connections: `connect`, transactions, cursors.
+
+A connection may be shared by threads; they take turns, statement by statement, and share its transaction. As a context manager it commits on
+success and rolls back on an exception, and stays open, as in sqlite3; `contextlib.closing` closes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from eventdb import errors
+from eventdb.dbapi.cursor import Cursor
+from eventdb.dbapi.rows import RowFactory
+from eventdb.engine import provenance as who
+from eventdb.engine.control import expect
+from eventdb.engine.database import Database, open_shared
+from eventdb.engine.session import Session
+from eventdb.engine.settings import Settings, isolation_level
+from eventdb.errors import ActiveTransaction, InterfaceError
+from eventdb.storage.files import Files
+
+_Self = TypeVar("_Self", bound="Connection")
+
+
+def connect(
+    database: str | os.PathLike[str],
+    *,
+    autocommit: bool = False,
+    isolation_level: str = "serializable",
+    as_of: Any = None,
+    read_only: bool = False,
+    timeout: float = 5.0,
+    durability: str = "full",
+    actor: str | None = None,
+    reason: str | None = None,
+    correlation_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    timezone: str = "UTC",
+    row_factory: RowFactory | None = None,
+    _files: Files | None = None,
+    **unknown: Any,
+) -> Connection:
+    """Open a database, made where there is none.
+
+    `database`: the path of its directory; ":memory:" for one of this connection alone, ":memory:name" for one in memory that connections of this
+    process share under that name. `autocommit`: every statement is a transaction of its own, unless BEGIN says otherwise; else the first statement
+    begins one, until `commit` or `rollback`. `isolation_level`: "serializable" or "snapshot". `as_of`: pins the connection to a past moment (transaction
+    number, datetime or text); it then refuses writes. `timeout`: seconds to wait for locks. `durability`: "full" (on the disk when commit
+    returns), "os" (handed to the operating system) or "none". `actor`, `reason`, `correlation_id`, `metadata`: what transactions are attributed
+    to, unless they say otherwise. `timezone`: how timestamps with and without zone meet.
+
+    Raises CannotConnect, FormatVersionError, DataCorrupted, LockNotAvailable, InvalidParameterValue, InterfaceError.
+    """
+    if unknown:
+        raise InterfaceError(f"connect() got an unknown argument {next(iter(unknown))!r}")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise InterfaceError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
+    told = who.provenance(actor, reason, correlation_id, metadata)
+    settings = Settings(
+        timezone=_text("timezone", timezone), transaction_isolation=_text("isolation_level", isolation_level), lock_timeout=str(timeout),
+        durability=_text("durability", durability),
+    )  # fmt: skip
+    settings.outer = told
+    shared = open_shared(database, read_only=read_only, files=_files)
+    try:
+        session = Session(shared, settings, autocommit=bool(autocommit), read_only=bool(read_only), as_of=as_of)
+    except BaseException:
+        shared.release()
+        raise
+    return Connection(session, row_factory)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InterfaceError(f"{name} must be text, not {type(value).__name__}")
+    return value
+
+
+class Connection:
+    """A PEP 249 connection, made by `connect`. `row_factory`: what rows of its new cursors become, None for tuples."""
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(self, session: Session, row_factory: RowFactory | None = None) -> None:
+        self.session = session
+        self.lock = threading.RLock()
+        self.row_factory = row_factory
+        self.messages: list[tuple[type, Any]] = []
+
+    # statements
+
+    def cursor(self, row_factory: RowFactory | None = None) -> Cursor:
+        """A new cursor."""
+        self.session.check_open()
+        return Cursor(self, row_factory)
+
+    def execute(self, operation: str, parameters: Any = ()) -> Cursor:
+        """Run a statement on a new cursor, and give that."""
+        return self.cursor().execute(operation, parameters)
+
+    def executemany(self, operation: str, seq_of_parameters: Iterable[Any]) -> Cursor:
+        """Run a write for each parameter set on a new cursor, and give that."""
+        return self.cursor().executemany(operation, seq_of_parameters)
+
+    def executescript(self, script: str) -> Cursor:
+        """Run all statements of a text on a new cursor, and give that."""
+        return self.cursor().executescript(script)
+
+    # transactions
+
+    def commit(self) -> None:
+        """Commit the transaction. Raises SerializationFailure where another one came first, and it is then rolled back."""
+        with self.lock:
+            self.session.check_open()
+            self.session.commit()
+
+    def rollback(self) -> None:
+        """Roll the transaction back."""
+        with self.lock:
+            self.session.check_open()
+            self.session.rollback()
+
+    @contextlib.contextmanager
+    def transaction(
+        self,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
+        correlation_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        isolation_level: str | None = None,
+        read_only: bool = False,
+        as_of: Any = None,
+        expected_transaction: int | None = None,
+    ) -> Iterator[Connection]:
+        """A block that is one transaction: committed at its end, rolled back on an exception. Inside a transaction the block is a savepoint,
+        and takes no arguments.
+
+        `expected_transaction`: commit only if the database stands at that transaction (SerializationFailure otherwise).
+        """
+        told = who.provenance(actor, reason, correlation_id, metadata)
+        session = self.session
+        if session.transaction is not None:
+            if told != who.provenance() or isolation_level is not None or read_only or as_of is not None or expected_transaction is not None:
+                raise ActiveTransaction("a transaction block inside a transaction is a savepoint and takes no arguments")
+            with self._nested():
+                yield self
+            return
+        with self.lock:
+            level = None if isolation_level is None else _level(isolation_level)
+            pinned = None if as_of is None else session.position_of(as_of)
+            transaction = session.begin(level, read_only or None, pinned)
+            transaction.inner_provenance = told
+            try:
+                if expected_transaction is not None:
+                    expect(transaction, expected_transaction)
+            except BaseException:
+                session.rollback()
+                raise
+        try:
+            yield self
+        except BaseException:
+            if session.transaction is transaction:
+                self.rollback()
+            raise
+        if session.transaction is transaction:
+            self.commit()
+
+    @contextlib.contextmanager
+    def _nested(self) -> Iterator[None]:
+        session = self.session
+        transaction = session.transaction
+        assert transaction is not None
+        with self.lock:
+            mark, settings, depth = transaction.mark(), session.settings.values, len(session.savepoints)
+        try:
+            yield
+        except BaseException:
+            with self.lock:
+                if session.transaction is transaction:
+                    transaction.reset(mark)
+                    session.settings.restore(settings)
+                    del session.savepoints[depth:]
+            raise
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether a statement outside a transaction is one of its own. Can be set while no transaction is open."""
+        return self.session.autocommit
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        with self.lock:
+            self.session.check_open()
+            if self.session.transaction is not None:
+                raise ActiveTransaction("autocommit cannot be changed inside a transaction")
+            self.session.autocommit = bool(value)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.session.transaction is not None
+
+    @property
+    def isolation_level(self) -> str:
+        """ "serializable" or "snapshot", for the next transaction."""
+        return self.session.settings.values["transaction_isolation"]
+
+    @isolation_level.setter
+    def isolation_level(self, value: str) -> None:
+        with self.lock:
+            self.session.check_open()
+            if self.session.transaction is not None:
+                raise ActiveTransaction("isolation_level cannot be changed inside a transaction")
+            self.session.settings.set("transaction_isolation", _text("isolation_level", value))
+
+    @property
+    def read_only(self) -> bool:
+        return self.session.read_only
+
+    @property
+    def total_changes(self) -> int:
+        """Rows inserted, updated and deleted through this connection."""
+        return self.session.total_changes
+
+    @property
+    def last_transaction(self) -> int | None:
+        """The number of the last transaction that this connection committed with changes."""
+        return self.session.last_transaction
+
+    @property
+    def head(self) -> int:
+        """The number of the newest transaction in the log."""
+        self.session.check_open()
+        return self.database.refresh().number
+
+    @property
+    def database(self) -> Database:
+        """The database in this process: its log, its newest state."""
+        return self.session.database
+
+    def checkpoint(self) -> None:
+        """Sync the log and write a snapshot, so that the next open is quick."""
+        with self.lock:
+            self.session.check_open()
+            self.database.checkpoint()
+
+    def verify(self) -> None:
+        """Check log and state. Raises DataCorrupted."""
+        self.session.check_open()
+        self.database.verify()
+
+    # life
+
+    @property
+    def closed(self) -> bool:
+        return self.session.closed
+
+    def close(self) -> None:
+        """Roll back and close. May be called again."""
+        with self.lock:
+            self.session.close()
+
+    def __enter__(self: _Self) -> _Self:
+        self.session.check_open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.session.closed:
+            return
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "in a transaction" if self.in_transaction else "idle"
+        return f"<eventdb.Connection to {self.database.name!r}, {state}>"
+
+
+_level: Callable[[str], str] = isolation_level

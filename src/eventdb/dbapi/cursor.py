@@ -1,0 +1,219 @@
+"""Cursors: run statements, hand out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eventdb.dbapi.rows import RowFactory
+from eventdb.dbapi.types import TypeCode
+from eventdb.engine.session import Result, translated
+from eventdb.errors import ConnectionDoesNotExist, InterfaceError, NotSupportedError, ProgrammingError
+from eventdb.model.datatype import Kind
+from eventdb.sql.prepared import ResultColumn
+
+if TYPE_CHECKING:
+    from eventdb.dbapi.connection import Connection
+
+Description = tuple[tuple[str, TypeCode, int | None, int | None, int | None, int | None, bool | None], ...]
+_Self = TypeVar("_Self", bound="Cursor")
+_END = object()
+_SIZES = {Kind.SMALLINT: 2, Kind.INTEGER: 4, Kind.BIGINT: 8, Kind.REAL: 4, Kind.DOUBLE: 8, Kind.BOOLEAN: 1, Kind.UUID: 16}
+
+
+class Cursor:
+    """A PEP 249 cursor. An open result is not disturbed by what is executed elsewhere, nor by the end of its transaction.
+
+    `arraysize`: how many rows `fetchmany` takes without an argument. `row_factory`: what rows become (see `rows`), the connection's by default.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_connection", "_lock", "_result", "_rows", "_session", "_text", "arraysize", "messages", "row_factory")
+
+    def __init__(self, connection: Connection, row_factory: RowFactory | None = None) -> None:
+        self._connection = connection
+        self._session = connection.session
+        self._lock = connection.lock
+        self._closed = False
+        self._result: Result | None = None
+        self._rows: Iterator[Any] | None = None
+        self._text: str | None = None
+        self.arraysize = 1
+        self.row_factory = connection.row_factory if row_factory is None else row_factory
+        self.messages: list[tuple[type, Any]] = []
+
+    # what a result is
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+    @property
+    def columns(self) -> tuple[ResultColumn, ...]:
+        """The columns of the result with their SQL types; empty without one."""
+        result = self._result
+        return () if result is None or result.columns is None else result.columns
+
+    @property
+    def description(self) -> Description | None:
+        """(name, type code, display size, internal size, precision, scale, nullable) for each column; None without a result set."""
+        result = self._result
+        if result is None or result.columns is None:
+            return None
+        return tuple(
+            (
+                column.name, TypeCode(column.datatype), column.datatype.length, _SIZES.get(column.datatype.kind, column.datatype.length),
+                column.datatype.precision, column.datatype.scale, column.nullable,
+            )
+            for column in result.columns
+        )  # fmt: skip
+
+    @property
+    def rowcount(self) -> int:
+        """Rows changed, or in the result; -1 before a statement, and for a result that is computed while it is fetched."""
+        return -1 if self._result is None else self._result.rowcount
+
+    @property
+    def lastrowid(self) -> Any:
+        """The key of the last row inserted, where it is one integer."""
+        return None if self._result is None else self._result.lastrowid
+
+    @property
+    def rownumber(self) -> None:
+        """Not kept (optional in PEP 249)."""
+
+    # executing
+
+    def execute(self: _Self, operation: str, parameters: Any = ()) -> _Self:
+        """Run one statement. Parameters: a sequence for `?`, a mapping for `:name`."""
+        if self._closed:
+            self._check_open()
+        with self._lock:
+            self._rows = self._result = None
+            self._result = result = self._session.execute(operation, parameters)
+        if result.columns is not None:
+            self._open(result, operation)
+        return self
+
+    def _open(self, result: Result, operation: str) -> None:
+        self._text = operation
+        factory = self.row_factory
+        make = None if factory is None else factory(self)
+        self._rows = iter(result.rows) if make is None else map(make, result.rows)
+
+    def executemany(self: _Self, operation: str, seq_of_parameters: Iterable[Any]) -> _Self:
+        """Run a write once for each of many parameter sets, as one statement: all of them or none."""
+        self._check_open()
+        with self._lock:
+            self._rows = self._result = None
+            self._result = result = self._session.executemany(operation, seq_of_parameters)
+        if result.columns is not None:
+            self._open(result, operation)
+        return self
+
+    def executescript(self: _Self, script: str) -> _Self:
+        """Run all statements of a text, without parameters and results. (An extension, as sqlite3 has it; it does not commit.)"""
+        self._check_open()
+        with self._lock:
+            self._rows = self._result = None
+            self._session.executescript(script)
+        return self
+
+    def callproc(self, procname: str, parameters: Any = ()) -> Any:
+        """Raises NotSupportedError: there are no stored procedures."""
+        raise NotSupportedError("stored procedures are not supported")
+
+    def nextset(self) -> None:
+        """None: a statement has one result set at most."""
+        self._check_open()
+
+    # fetching
+
+    def fetchone(self) -> Any:
+        """The next row, None at the end."""
+        if self._session.closed:
+            self._check_open()
+        try:
+            return next(self._rows, None)  # type: ignore[arg-type]
+        except TypeError:
+            self._check_result()
+            raise
+        except Exception as error:
+            raise translated(error, self._text) from error
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """The next `size` rows (`arraysize` without an argument), fewer at the end."""
+        rows = self._check_result()
+        count = self.arraysize if size is None else size
+        if count < 0:
+            raise InterfaceError(f"fetchmany() takes a size of 0 or more, not {count}")
+        try:
+            return list(islice(rows, count))
+        except Exception as error:
+            raise translated(error, self._text) from error
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        rows = self._check_result()
+        try:
+            return list(rows)
+        except Exception as error:
+            raise translated(error, self._text) from error
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        rows = self._rows
+        if rows is None:
+            rows = self._check_result()
+        try:
+            return next(rows)
+        except StopIteration:
+            raise
+        except Exception as error:
+            raise translated(error, self._text) from error
+
+    def scroll(self, value: int, mode: str = "relative") -> None:
+        """Go forward in the result. Raises NotSupportedError for a way back, IndexError beyond the end."""
+        rows = self._check_result()
+        if mode not in ("relative", "absolute"):
+            raise ProgrammingError(f'scroll mode must be "relative" or "absolute", not {mode!r}')
+        if mode == "absolute" or value < 0:
+            raise NotSupportedError("results can only be scrolled forward")
+        for _ in range(value):
+            if next(rows, _END) is _END:
+                raise IndexError("scrolled beyond the end of the result")
+
+    def setinputsizes(self, sizes: Any) -> None:
+        """Nothing to do (PEP 249 allows that)."""
+        self._check_open()
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """Nothing to do (PEP 249 allows that)."""
+        self._check_open()
+
+    # life
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionDoesNotExist("the cursor is closed")
+        self._session.check_open()
+
+    def _check_result(self) -> Iterator[Any]:
+        self._check_open()
+        if self._rows is None:
+            raise ProgrammingError("there is no result to fetch from: the last statement gave none, or nothing was executed")
+        return self._rows
+
+    def close(self) -> None:
+        """Give up the result. May be called again."""
+        self._closed = True
+        self._rows = self._result = None
+
+    def __enter__(self: _Self) -> _Self:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

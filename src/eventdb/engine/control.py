@@ -1,0 +1,282 @@
+"""Statements that steer the session: transactions, savepoints, settings, CHECKPOINT."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from eventdb.engine import constraints
+from eventdb.engine.binding import adapted
+from eventdb.engine.execution import Execution
+from eventdb.engine.provenance import provenance
+from eventdb.engine.settings import canonical, isolation_level
+from eventdb.engine.temporal import prepare_moment, shown
+from eventdb.errors import (
+    ActiveTransaction,
+    InvalidParameterValue,
+    InvalidSavepoint,
+    NoActiveTransaction,
+    ReadOnlyTransaction,
+    SerializationFailure,
+    SQLSyntaxError,
+    UndefinedObject,
+)
+from eventdb.model.datatype import BIGINT, JSON, TEXT
+import eventdb.sql as sql
+from eventdb.sql.environment import Environment
+from eventdb.sql.parser import ast
+from eventdb.sql.prepared import ResultColumn
+
+if TYPE_CHECKING:
+    from eventdb.engine.session import Result, Session
+    from eventdb.engine.statements import Statement
+    from eventdb.engine.transaction import Transaction
+
+
+class Control:
+    """The part of a session that runs such statements."""
+
+    CONTROLS: ClassVar[dict[type, Callable[..., Any]]] = {}
+
+    def control(self: Any, statement: Statement, values: tuple[Any, ...]) -> Result:
+        """Run a statement whose class is in `CONTROLS`."""
+        from eventdb.engine.session import Result
+
+        result = self.CONTROLS[type(statement.node)](self, statement.node, statement, values)
+        return Result() if result is None else result
+
+
+def _environment(session: Session, statement: Statement) -> Environment:
+    catalog = session.database.head.catalog if session.transaction is None else session.transaction.catalog
+    return Environment(statement.text, catalog, statement.index, [None] * len(statement.keys), session.search_path)
+
+
+def _constant(session: Session, expression: ast.Expression, statement: Statement, values: tuple[Any, ...], want: Any) -> Any:
+    """The value of an expression that stands outside any query."""
+    env = _environment(session, statement)
+    compute = sql.prepare_constant(expression, env, want)
+    reader = session.database.head
+    return compute(Execution(session, reader, session.transaction), adapted(values, env.parameter_types, session.timezone))
+
+
+def _moment(session: Session, moment: ast.Moment, statement: Statement, values: tuple[Any, ...]) -> int:
+    env = _environment(session, statement)
+    prepared = prepare_moment(moment, env)
+    reader = session.database.refresh()
+    execution = Execution(session, reader, session.transaction)
+    return prepared.number(execution, adapted(values, env.parameter_types, session.timezone), reader)
+
+
+def _begin(session: Session, node: ast.Begin, statement: Statement, values: tuple[Any, ...]) -> None:
+    if session.transaction is not None:
+        raise ActiveTransaction("there is already a transaction in progress", position=node.position)
+    pinned = None if node.as_of is None else _moment(session, node.as_of, statement, values)
+    told = {name: _option(session, name, expression, statement, values) for name, expression in node.options}
+    if len(told) != len(node.options):
+        raise SQLSyntaxError("an option of BEGIN stands twice", position=node.position)
+    expected = told.pop("expected_transaction", None)
+    isolation = None if node.modes.isolation is None else isolation_level(node.modes.isolation)
+    transaction = session.begin(isolation, node.modes.read_only, pinned)
+    if pinned is not None and node.modes.read_only is False:
+        session.rollback()
+        raise ReadOnlyTransaction("a transaction AS OF the past is read only", position=node.position)
+    transaction.inner_provenance = provenance(**told)
+    if expected is not None:
+        try:
+            expect(transaction, expected)
+        except SerializationFailure:
+            session.rollback()
+            raise
+
+
+def expect(transaction: Transaction, expected: int) -> None:
+    """Let the transaction commit only directly behind transaction `expected`. Raises SerializationFailure if it cannot."""
+    if transaction.base.number != expected:
+        raise SerializationFailure(f"the database stands at transaction {transaction.base.number}, not at {expected} as expected")
+    transaction.expected = expected
+
+
+_OPTIONS = {"actor": TEXT, "reason": TEXT, "correlation_id": TEXT, "metadata": JSON, "expected_transaction": BIGINT}
+
+
+def _option(session: Session, name: str, expression: ast.Expression, statement: Statement, values: tuple[Any, ...]) -> Any:
+    if name not in _OPTIONS:
+        raise UndefinedObject(f'BEGIN has no option "{name}"', position=expression.position, hint=f"Options: {', '.join(_OPTIONS)}.")
+    value = _constant(session, expression, statement, values, _OPTIONS[name])
+    if name == "metadata" and value is not None:
+        value = json.loads(value)
+        if not isinstance(value, dict):
+            raise InvalidParameterValue("metadata must be a JSON object", position=expression.position)
+    return value
+
+
+def _commit(session: Session, node: ast.Commit, *_: Any) -> None:
+    _needs_transaction(session, "COMMIT", node.position)
+    before = session.transaction
+    session.commit()
+    _chain(session, node.chain, before)
+
+
+def _rollback(session: Session, node: ast.Rollback, *_: Any) -> None:
+    if node.savepoint is None:
+        _needs_transaction(session, "ROLLBACK", node.position)
+        before = session.transaction
+        session.rollback()
+        _chain(session, node.chain, before)
+        return
+    transaction = _needs_transaction(session, "ROLLBACK TO SAVEPOINT", node.position, begin=True)
+    at = _find_savepoint(session, node.savepoint, node.position)
+    _, mark, settings = session.savepoints[at]
+    transaction.reset(mark)
+    session.settings.restore(settings)
+    del session.savepoints[at + 1 :]
+
+
+def _chain(session: Session, chain: bool, before: Transaction | None) -> None:
+    if chain and before is not None:
+        session.begin(before.isolation, before.read_only)
+
+
+def _needs_transaction(session: Session, what: str, position: int, begin: bool = False) -> Any:
+    if session.transaction is None:
+        if session.autocommit:
+            raise NoActiveTransaction(f"{what} needs a transaction, and none is in progress", position=position)
+        if begin:
+            session.begin()
+    return session.transaction
+
+
+def _savepoint(session: Session, node: ast.Savepoint, *_: Any) -> None:
+    transaction = _needs_transaction(session, "SAVEPOINT", node.position, begin=True)
+    session.savepoints.append((node.name, transaction.mark(), session.settings.values))
+
+
+def _release(session: Session, node: ast.Release, *_: Any) -> None:
+    _needs_transaction(session, "RELEASE SAVEPOINT", node.position, begin=True)
+    del session.savepoints[_find_savepoint(session, node.name, node.position) :]
+
+
+def _find_savepoint(session: Session, name: str, position: int) -> int:
+    for at in range(len(session.savepoints) - 1, -1, -1):
+        if session.savepoints[at][0] == name:
+            return at
+    raise InvalidSavepoint(f'savepoint "{name}" does not exist', position=position)
+
+
+def _set_transaction(session: Session, node: ast.SetTransaction, *_: Any) -> None:
+    modes = node.modes
+    if node.session:
+        if modes.isolation is not None:
+            session.settings.set("transaction_isolation", modes.isolation)
+        if modes.read_only is not None:
+            session.read_only = modes.read_only
+        return
+    transaction = _needs_transaction(session, "SET TRANSACTION", node.position, begin=True)
+    if modes.isolation is not None and isolation_level(modes.isolation) != transaction.isolation:
+        if transaction.events or transaction.reads.tables:
+            raise ActiveTransaction("SET TRANSACTION ISOLATION LEVEL must be called before any query", position=node.position)
+        session.begin(isolation_level(modes.isolation), transaction.read_only, transaction.pinned)
+        transaction = session.transaction
+    if modes.read_only is True:
+        transaction.read_only = True
+    elif modes.read_only is False and transaction.read_only:
+        if session.read_only or session.database.read_only or transaction.pinned is not None:
+            raise ReadOnlyTransaction("cannot set transaction read-write mode here", position=node.position)
+        if transaction.reads.tables or transaction.events:
+            raise ActiveTransaction("transaction read-write mode must be set before any query", position=node.position)
+        session.begin(transaction.isolation, False)
+
+
+def _set_constraints(session: Session, node: ast.SetConstraints, statement: Statement, values: tuple[Any, ...]) -> None:
+    transaction = _needs_transaction(session, "SET CONSTRAINTS", node.position, begin=True)
+    execution = Execution(session, transaction.reader, transaction)
+    constraints.set_constraints(transaction, node, _environment(session, statement), execution)
+
+
+def _set(session: Session, node: ast.Set, statement: Statement, values: tuple[Any, ...]) -> None:
+    name = canonical(node.name)
+    if name == "all" and not node.values:
+        session.settings.restore(dict(session.settings.defaults))
+        return
+    value = _setting_value(session, node, statement, values)
+    try:
+        before = session.settings.get(name)
+        session.settings.set(name, value)
+    except (UndefinedObject, InvalidParameterValue) as error:
+        raise error.at(node.position) from None
+    if node.local:
+        _needs_transaction(session, "SET LOCAL", node.position, begin=True)
+        session._local.setdefault(name, before or None)
+
+
+def _setting_value(session: Session, node: ast.Set, statement: Statement, values: tuple[Any, ...]) -> str | None:
+    if not node.values:
+        return None
+    texts = []
+    for expression in node.values:
+        value: Any
+        if isinstance(expression, ast.Literal):
+            value = expression.value
+        elif isinstance(expression, ast.Parameter):
+            value = values[statement.index[expression.key]]
+        else:
+            value = _interval_zone(_constant(session, expression, statement, values, None))
+        if value is None:
+            return None
+        if isinstance(value, bool):
+            value = "on" if value else "off"
+        texts.append(json.dumps(value) if isinstance(value, dict) else str(value))
+    return ", ".join(texts)
+
+
+def _interval_zone(value: Any) -> Any:
+    if not isinstance(value, datetime.timedelta):
+        return value
+    minutes = int(value.total_seconds() // 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def _set_system_time(session: Session, node: ast.SetSystemTime, statement: Statement, values: tuple[Any, ...]) -> None:
+    if session.transaction is not None:
+        raise ActiveTransaction("SET SYSTEM_TIME must stand outside a transaction", position=node.position)
+    session.pinned = session.connection_pin if node.moment is None else _moment(session, node.moment, statement, values)
+
+
+def _show(session: Session, node: ast.Show, *_: Any) -> Any:
+    from eventdb.engine.session import Result
+
+    if node.name == "all":
+        columns = (ResultColumn("name", TEXT, False), ResultColumn("setting", TEXT, False))
+        rows = session.settings.all()
+        return Result(columns, rows, len(rows))
+    name = canonical(node.name)
+    transaction = session.transaction
+    if name == "transaction_isolation" and transaction is not None:
+        value: str | None = transaction.isolation
+    elif name == "system_time":
+        pinned = transaction.pinned if transaction is not None else session.pinned
+        value = "present" if pinned is None else shown(pinned, session.database.head)
+    elif name in ("transaction_read_only", "default_transaction_read_only"):
+        value = "on" if (transaction.read_only if transaction is not None else session.read_only) else "off"
+    else:
+        value = session.settings.get(name)
+    if value is None:
+        raise UndefinedObject(f'unrecognized configuration parameter "{node.name}"', position=node.position)
+    return Result((ResultColumn(name, TEXT, False),), [(value,)], 1)
+
+
+def _checkpoint(session: Session, node: ast.Checkpoint, *_: Any) -> None:
+    if session.transaction is not None and session.transaction.events:
+        raise ActiveTransaction("CHECKPOINT cannot run in a transaction that has written", position=node.position)
+    session.database.checkpoint()
+
+
+Control.CONTROLS.update(
+    {
+        ast.Begin: _begin, ast.Commit: _commit, ast.Rollback: _rollback, ast.Savepoint: _savepoint, ast.Release: _release,
+        ast.SetTransaction: _set_transaction, ast.SetConstraints: _set_constraints, ast.Set: _set, ast.SetSystemTime: _set_system_time,
+        ast.Show: _show, ast.Checkpoint: _checkpoint,
+    }
+)  # fmt: skip

@@ -1,0 +1,221 @@
+"""A database as this process has it: its log, its head, the commit path, the snapshot thread.
+
+There is one `Database` for a path and process, shared by its connections and closed with the last of them; ":memory:" gives each
+connection its own, ":memory:name" one that is shared under that name. `head` is one reference to an immutable state, read without a lock.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from eventdb.engine.commit import Committer
+from eventdb.engine.sequences import Allocators
+from eventdb.errors import CannotConnect, InterfaceError
+from eventdb.model.event import Event, SequenceAdvanced
+from eventdb.sql.definition.indexes import index_keys
+from eventdb.storage.codec import decode_body
+from eventdb.storage.files import Files
+from eventdb.storage.recovery import open_database
+from eventdb.storage.snapshot import SnapshotStore
+from eventdb.storage.state import State
+
+_RECENT = 4096
+SNAPSHOT_EVENTS = 2000
+"""After so many transactions a snapshot is written in the background …"""
+SNAPSHOT_BYTES = 32 << 20
+"""… or after so many bytes of log bodies."""
+
+_registry: dict[tuple[str, bool], Database] = {}
+_registry_lock = threading.Lock()
+_alive: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Database:
+    """One database in this process.
+
+    `head`: the newest state known here. `warnings`: what went wrong without stopping anything (a snapshot that could not be written, a torn
+    tail that was cut). `forked`: set in a child process, where the database cannot be used.
+    """
+
+    def __init__(self, name: str, path: str | None, files: Files, read_only: bool, key: tuple[str, bool] | None, **log_options: Any) -> None:
+        self.name = name
+        self.path = path
+        self.files = files
+        self.read_only = read_only
+        self.index_keys = index_keys
+        self.allocators = Allocators()
+        self.warnings: list[str] = []
+        self.forked = False
+        self.users = 0
+        self._key = key
+        self.log, self.head, self.report = open_database(path, files=files, index_keys=index_keys, read_only=read_only, **log_options)
+        self.committer = Committer(self)
+        self._recent: deque[tuple[int, Sequence[Event], bool]] = deque(maxlen=_RECENT)
+        self._closed = False
+        self._snapshots = None if path is None or read_only else SnapshotStore(os.path.join(path, "snapshots"), files)
+        self._snapshot_lock = threading.Lock()
+        self._snapshot_thread: threading.Thread | None = None
+        self._snapshot_number = self.head.number
+        self._pending_bytes = 0
+        self.verify_commits = os.environ.get("EVENTDB_VERIFY") == "1"
+        _alive.add(self)
+
+    # reading
+
+    def refresh(self) -> State:
+        """The head, with what other processes have appended. While a commit of this process is under way it looks for nothing new."""
+        head = self.head
+        if not self.committer.busy and self.log.refresh() != head.number:
+            with self.committer.lock:
+                self.catch_up()
+            return self.head
+        return head
+
+    def catch_up(self) -> None:
+        """Apply what others have appended; the caller holds the commit lock."""
+        if self.log.refresh() == self.head.number:
+            return
+        state = self.head
+        for record in self.log.read(state.number):
+            events = decode_body(record.body)
+            editor = state.edit(record.header.number)
+            for event in events:
+                editor.apply(event)
+            state = editor.publish(record.header.time)
+            self._recent.append((state.number, events, True))
+            for event in events:
+                if type(event) is SequenceAdvanced and event.sequence_id in state.catalog.sequences:
+                    self.allocators.committed(state.catalog.sequences[event.sequence_id], event.value)
+            self.head = state
+
+    def changes(self, after: int) -> Iterator[tuple[int, Sequence[Event], bool]]:
+        """(number, events, whether another process made them) of the transactions after `after`, in order."""
+        recent = list(self._recent)
+        if recent and recent[0][0] <= after + 1:
+            yield from (entry for entry in recent if entry[0] > after)
+            return
+        for record in self.log.read(after, self.head.number):
+            yield record.header.number, decode_body(record.body), False
+
+    # writing
+
+    def publish(self, states: Sequence[State], made: Sequence[tuple[Sequence[Event], int]]) -> None:
+        """Make the last of `states` the head; `made`: events and body length of each. The caller holds the commit lock."""
+        for state, (events, size) in zip(states, made, strict=True):
+            self._recent.append((state.number, events, False))
+            self._pending_bytes += size
+        self.head = states[-1]
+        if self.verify_commits:
+            self.verify()
+        if self._snapshots is not None and (
+            self.head.number - self._snapshot_number >= SNAPSHOT_EVENTS or self._pending_bytes >= SNAPSHOT_BYTES
+        ):
+            self._start_snapshot()
+
+    # snapshots
+
+    def _start_snapshot(self) -> None:
+        thread = self._snapshot_thread
+        if thread is not None and thread.is_alive():
+            return
+        self._snapshot_number, self._pending_bytes = self.head.number, 0
+        self._snapshot_thread = threading.Thread(target=self._write_snapshot, args=(self.head,), name="eventdb-snapshot", daemon=True)
+        self._snapshot_thread.start()
+
+    def _write_snapshot(self, state: State) -> None:
+        try:
+            self._snapshot(state)
+        except Exception as error:
+            self.warnings.append(f"snapshot at transaction {state.number} not written: {error}")
+
+    def _snapshot(self, state: State) -> None:
+        if self._snapshots is None:
+            return
+        with self._snapshot_lock:
+            self._snapshots.write(state, self.log)
+
+    def checkpoint(self) -> None:
+        """Sync the log and write a snapshot of the head now."""
+        if self.path is None:
+            return
+        self.log.sync()
+        head = self.refresh()
+        self._snapshot(head)
+        self._snapshot_number, self._pending_bytes = head.number, 0
+
+    # checking
+
+    def verify(self) -> None:
+        """Check the head against itself (indexes against rows, order of pages). Raises DataCorrupted."""
+        from eventdb.storage.verify import check_state
+
+        check_state(self.head)
+
+    # sharing
+
+    def acquire(self) -> Database:
+        self.users += 1
+        return self
+
+    def release(self) -> None:
+        """One user less; the last one closes the database."""
+        with _registry_lock:
+            self.users -= 1
+            if self.users > 0 or self._closed:
+                return
+            self._closed = True
+            if self._key is not None:
+                _registry.pop(self._key, None)
+        if not self.forked:
+            self._close()
+
+    def _close(self) -> None:
+        thread = self._snapshot_thread
+        if thread is not None:
+            thread.join()
+        try:
+            if self._snapshots is not None and self.head.number > self._snapshot_number:
+                self._write_snapshot(self.head)
+        finally:
+            self.log.close()
+
+
+def open_shared(name: Any, *, read_only: bool = False, files: Files | None = None, **log_options: Any) -> Database:
+    """The database of that name in this process, opened if need be; each call must be answered by `release`.
+
+    Raises InterfaceError for a name that is none, CannotConnect, FormatVersionError, DataCorrupted.
+    """
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
+    if not isinstance(name, str):
+        raise InterfaceError(f"a database is named by a path or text, not by {type(name).__name__}")
+    if name == ":memory:":
+        return Database(name, None, files or Files(), read_only, None).acquire()
+    if not name or "\0" in name:
+        raise CannotConnect(f"{name!r} is no path of a database")
+    memory = name.startswith(":memory:")
+    key = (name if memory else os.path.realpath(name), read_only)
+    with _registry_lock:
+        database = _registry.get(key)
+        if database is None:
+            path = None if memory else key[0]
+            database = Database(name, path, files or Files(), read_only, key, **log_options)
+            _registry[key] = database
+        return database.acquire()
+
+
+def _after_fork() -> None:
+    global _registry_lock
+    _registry_lock = threading.Lock()
+    _registry.clear()
+    for database in _alive:
+        database.forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

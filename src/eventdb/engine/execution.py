@@ -1,0 +1,111 @@
+"""The circumstances of one run of a plan: what it reads, when, in which zone; and what it may ask of the session."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from eventdb.engine import system_tables
+from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
+from eventdb.model.event import SequenceAdvanced
+from eventdb.model.schema import Sequence, Table
+from eventdb.model.transaction import END_OF_TIME, datetime_of
+from eventdb.sql.environment import SystemTable
+from eventdb.sql.reader import StateReader, TableReader
+
+if TYPE_CHECKING:
+    from eventdb.engine.session import Session
+    from eventdb.engine.transaction import Transaction
+
+UTC = datetime.UTC
+PRESENT: tuple[tuple[int | None, int | None], ...] = ((None, None),)
+
+
+class Execution:
+    """One execution of a statement; implements `sql.environment.Execution`.
+
+    `reader`: what statements read through, remembered where the transaction needs it. `transaction`: None for a statement that stands alone and has
+    written nothing; the first value it takes of a sequence makes one.
+    """
+
+    __slots__ = ("_started", "positions", "reader", "session", "timezone", "transaction")
+
+    def __init__(
+        self,
+        session: Session,
+        reader: StateReader,
+        transaction: Transaction | None,
+        positions: tuple[tuple[int | None, int | None], ...] = PRESENT,
+    ) -> None:
+        self.session = session
+        self.reader = reader
+        self.transaction = transaction
+        self.positions = positions
+        self.timezone = session.timezone
+        self._started: datetime.datetime | None = None
+
+    def table(self, table: Table, moment: int) -> TableReader:
+        first, last = self.positions[moment]
+        if first is None or first != last:
+            return self.reader.table(table)
+        return self.reader.table(table, last)
+
+    @property
+    def statement_timestamp(self) -> datetime.datetime:
+        if self._started is None:
+            self._started = datetime.datetime.now(UTC)
+        return self._started
+
+    @property
+    def transaction_timestamp(self) -> datetime.datetime:
+        if self.transaction is None:
+            return self.statement_timestamp
+        return datetime_of(self.transaction.started)
+
+    def system_rows(self, table: SystemTable) -> Iterable[tuple[Any, ...]]:
+        return system_tables.rows(table, self)
+
+    def transaction_time(self, number: int | None) -> datetime.datetime:
+        if number is None:
+            return END_OF_TIME
+        time = self.reader.time_of(number)
+        return self.transaction_timestamp if time is None else datetime_of(time)
+
+    def nextval(self, sequence_id: int) -> int:
+        transaction = self._writing()
+        value = transaction.reserve(self._sequence(transaction, sequence_id))[0]
+        self.session.sequence_values[sequence_id] = value
+        return value
+
+    def currval(self, sequence_id: int) -> int:
+        value = self.session.sequence_values.get(sequence_id)
+        if value is None:
+            sequence = self.reader.catalog.sequences.get(sequence_id)
+            name = sequence.name if sequence is not None else str(sequence_id)
+            raise ObjectNotInPrerequisiteState(f'currval of sequence "{name}" is not yet defined in this session')
+        return value
+
+    def setval(self, sequence_id: int, value: int, is_called: bool) -> int:
+        transaction = self._writing()
+        sequence = self._sequence(transaction, sequence_id)
+        last = value if is_called else None if value == sequence.start else value - sequence.increment
+        transaction.apply(SequenceAdvanced(sequence_id, last))
+        if is_called:
+            self.session.sequence_values[sequence_id] = value
+        return value
+
+    def setting(self, name: str) -> str | None:
+        return self.session.settings.get(name)
+
+    def _writing(self) -> Transaction:
+        if self.transaction is None:
+            self.transaction = self.session.alone()
+        self.transaction.check_writable()
+        return self.transaction
+
+    def _sequence(self, transaction: Transaction, sequence_id: int) -> Sequence:
+        sequence = transaction.catalog.sequences.get(sequence_id)
+        if sequence is None:
+            raise UndefinedTable(f"the sequence {sequence_id} has been dropped")
+        return sequence

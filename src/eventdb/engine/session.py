@@ -1,0 +1,488 @@
+"""A session: one connection's settings, its transaction, its prepared statements. Everything that executes goes through `execute`.
+
+`execute` takes the short way for a query that was prepared before and reads the present: look the text up, compare the catalog, pass the
+parameters, run. Everything else takes the long way below it, which finds out what kind of statement it is.
+
+Not thread-safe: the connection lets one thread in at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from eventdb.engine import constraints, define, write
+from eventdb.engine.binding import adapted_rows, ordered
+from eventdb.engine.commit import Request
+from eventdb.engine.control import Control
+from eventdb.engine.database import Database
+from eventdb.engine.execution import PRESENT, Execution
+from eventdb.engine.provenance import merged
+from eventdb.engine.settings import Settings, seconds
+from eventdb.engine.statements import Bound, Preparer, Statement, Variant, flatten
+from eventdb.engine.temporal import Position, moment_from_python
+from eventdb.engine.transaction import Mark, Transaction
+from eventdb.errors import (
+    ConnectionDoesNotExist,
+    Error,
+    InsufficientResources,
+    InternalError,
+    NotSupportedError,
+    ProgrammingError,
+    ReadOnlyTransaction,
+    SerializationFailure,
+    SQLSyntaxError,
+    StatementTooComplex,
+)
+from eventdb.model.catalog import Catalog
+from eventdb.model.datatype import TEXT
+from eventdb.model.event import SequenceAdvanced
+from eventdb.sql.parser import ast, parse
+from eventdb.sql.prepared import ResultColumn
+from eventdb.sql.reader import StateReader
+
+_CACHE = 512
+_QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
+_RETRIES = 1000
+
+
+class Result:
+    """What a statement gave. `columns` None: no result set; else `rows` gives tuples, once, and `rowcount` is -1 where they are not counted yet."""
+
+    __slots__ = ("columns", "lastrowid", "rowcount", "rows")
+
+    def __init__(
+        self,
+        columns: tuple[ResultColumn, ...] | None = None,
+        rows: Iterable[tuple[Any, ...]] = (),
+        rowcount: int = -1,
+        lastrowid: Any = None,
+    ) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.rowcount = rowcount
+        self.lastrowid = lastrowid
+
+
+class Session(Control):
+    """A connection's side of the engine.
+
+    `autocommit`: each statement outside an explicit transaction is one of its own; else the first statement begins one. `as_of`: what the
+    connection is pinned to (a number, a datetime or text), None for the present.
+    """
+
+    def __init__(self, database: Database, settings: Settings, *, autocommit: bool = False, read_only: bool = False, as_of: Any = None) -> None:
+        self.database = database
+        self.settings = settings
+        self.autocommit = autocommit
+        self.read_only = read_only
+        self.transaction: Transaction | None = None
+        self.savepoints: list[tuple[str, Mark, dict[str, str]]] = []
+        self.sequence_values: dict[int, int] = {}
+        self.total_changes = 0
+        self.last_transaction: int | None = None
+        self.closed = False
+        self._statements: dict[str, Statement] = {}
+        self._settings_before: dict[str, str] | None = None
+        self._local: dict[str, str | None] = {}
+        self.pinned: int | None = None
+        if as_of is not None:
+            self.pinned = moment_from_python(as_of, database.refresh(), self.settings.timezone)
+        self.connection_pin = self.pinned
+
+    @property
+    def timezone(self) -> Any:
+        return self.settings.timezone
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        return self.settings.search_path
+
+    # executing
+
+    def execute(self, text: str, parameters: Any = ()) -> Result:
+        """Run the one statement in `text`. Raises an Error; the statement then changed nothing."""
+        try:
+            statement = self._statements[text]
+        except (KeyError, TypeError):
+            statement = self._parsed(text)
+        variant = statement.fast
+        if variant is not None and self.pinned is None and not self.closed and not self.database.forked:
+            transaction = self.transaction
+            if transaction is None and not self.autocommit:
+                transaction = self.begin()
+            reader: StateReader
+            if transaction is None:
+                reader = self.database.refresh()
+                catalog = reader.catalog
+            else:
+                reader = transaction.queries
+                catalog = transaction.catalog
+            if variant.catalog is catalog and variant.search_path is self.settings.search_path and (
+                transaction is None or transaction.pinned is None
+            ):
+                values = variant.bind(parameters)
+                if values is not None:
+                    try:
+                        rows = variant.run(Execution(self, reader, transaction), values)
+                    except Exception as error:
+                        raise translated(error, text) from error
+                    if variant.streaming:
+                        if transaction is not None:
+                            transaction.freeze()
+                        return Result(variant.columns, flatten(rows))
+                    return Result(variant.columns, rows, len(rows))
+        return self._long(statement, parameters)
+
+    def _parsed(self, text: Any) -> Statement:
+        if not isinstance(text, str):
+            raise ProgrammingError(f"a statement must be text, not {type(text).__name__}")
+        try:
+            script = parse(text)
+        except Exception as error:
+            raise translated(error, text) from error
+        if len(script.statements) > 1:
+            raise SQLSyntaxError(
+                "cannot execute several statements at once", hint="Use executescript().", position=script.statements[1].position, statement=text
+            )
+        node: Any = script.statements[0] if script.statements else None
+        statement = Statement(text, node, script.parameters)
+        if len(self._statements) >= _CACHE:
+            del self._statements[next(iter(self._statements))]
+        self._statements[text] = statement
+        return statement
+
+    def _long(self, statement: Statement, parameters: Any) -> Result:
+        self.check_open()
+        values = ordered(statement.keys, parameters)
+        return self._run(statement, values)
+
+    def _run(self, statement: Statement, values: tuple[Any, ...]) -> Result:
+        try:
+            node = statement.node
+            if node is None:
+                return Result()
+            if isinstance(node, ast.Query):
+                return self._query(statement, values)
+            if isinstance(node, ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate):
+                return self._write(statement, [values])
+            if isinstance(node, ast.Explain):
+                return self._explain(statement, node, values)
+            if type(node) in self.CONTROLS:
+                return self.control(statement, values)
+            return self._define(statement)
+        except Exception as error:
+            raise translated(error, statement.text) from error
+
+    def executemany(self, text: str, rows: Iterable[Any]) -> Result:
+        """Run a write once for each row of parameters; a plain INSERT takes them all as one event."""
+        self.check_open()
+        statement = self._statements.get(text) if isinstance(text, str) else None
+        if statement is None:
+            statement = self._parsed(text)
+        node = statement.node
+        if not isinstance(node, ast.Insert | ast.Update | ast.Delete | ast.Merge):
+            raise ProgrammingError("executemany() runs INSERT, UPDATE, DELETE and MERGE only")
+        keys = statement.keys
+        width = len(keys)
+        if width and isinstance(keys[0], int):
+            given = [row if type(row) is tuple and len(row) == width else ordered(keys, row) for row in rows]
+        else:
+            given = [ordered(keys, row) for row in rows]
+        if not given:
+            return Result(rowcount=0)
+        try:
+            return self._write(statement, given)
+        except Exception as error:
+            raise translated(error, text) from error
+
+    def executescript(self, text: str) -> None:
+        """Run every statement of `text`, which takes no parameters."""
+        self.check_open()
+        if not isinstance(text, str):
+            raise ProgrammingError(f"a script must be text, not {type(text).__name__}")
+        try:
+            script = parse(text)
+        except Exception as error:
+            raise translated(error, text) from error
+        if script.parameters:
+            raise ProgrammingError("a script takes no parameters")
+        for node in script.statements:
+            result = self._run(Statement(text, node, ()), ())
+            for _ in result.rows:
+                pass
+
+    # reading
+
+    def view(self) -> tuple[StateReader, Catalog, Position, Transaction | None]:
+        """What the next statement reads: a reader, the catalog to bind names in, its position, the transaction. Begins one where needed."""
+        transaction = self.transaction
+        if transaction is None and not self.autocommit:
+            transaction = self.begin()
+        if transaction is None:
+            state = self.database.refresh()
+            pinned = self.pinned
+            reader: StateReader = state
+        else:
+            reader = transaction.queries
+            pinned = transaction.pinned
+        if pinned is not None:
+            return reader, reader.catalog_at(pinned), (pinned, pinned), transaction
+        return reader, reader.catalog if transaction is None else transaction.catalog, PRESENT[0], transaction
+
+    def _query(self, statement: Statement, values: tuple[Any, ...]) -> Result:
+        for _ in range(_RETRIES):
+            reader, catalog, own, transaction = self.view()
+            bound = Preparer(self, reader, catalog, own).bound(statement, values)
+            execution = Execution(self, reader, transaction, bound.positions)
+            try:
+                result = self._rows(statement, bound, execution)
+                alone = execution.transaction
+                if transaction is None and alone is not None:
+                    self._commit_alone(alone)
+                return result
+            except SerializationFailure:
+                if transaction is not None:
+                    raise
+        raise SerializationFailure("the statement met concurrent transactions again and again")
+
+    def _rows(self, statement: Statement, bound: Bound, execution: Execution) -> Result:
+        variant = bound.variant
+        transaction = self.transaction
+        mark = None if transaction is None or not variant.draws else transaction.mark()
+        try:
+            rows = variant.run(execution, bound.values)
+            if variant.streaming:
+                rows = flatten(rows)
+                if variant.draws:
+                    rows = list(rows)
+                elif transaction is not None:
+                    transaction.freeze()
+        except BaseException:
+            if mark is not None and transaction is not None:
+                transaction.reset(mark)
+            raise
+        count = len(rows) if isinstance(rows, Sequence) else -1
+        if variant.convert is not None:
+            rows = map(variant.convert, rows)
+        elif bound.positions == PRESENT and variant.inferred is None and not variant.draws and not _named(statement):
+            statement.fast = variant
+        return Result(variant.columns, rows, count)
+
+    # writing
+
+    def alone(self) -> Transaction:
+        """A transaction for one statement that stands by itself."""
+        if self.pinned is not None:
+            raise ReadOnlyTransaction(f"cannot write: the session reads the past, as of transaction {self.pinned}")
+        return Transaction(self.database, self.database.refresh(), self.settings.values["transaction_isolation"], self.read_only)
+
+    def _commit_alone(self, transaction: Transaction) -> None:
+        if transaction.events:
+            self._commit(transaction)
+
+    def _in_transaction(self, work: Callable[[Transaction], Result], marked: bool) -> Result:
+        """Do a write in the current transaction, or in one of its own that is tried again on a conflict. A failure undoes the statement."""
+        if self.transaction is None and not self.autocommit:
+            self.begin()
+        transaction = self.transaction
+        if transaction is not None:
+            transaction.check_writable()
+            return self._undoable(transaction, work, marked)
+        deadline = _Deadline(seconds(self.settings))
+        while True:
+            transaction = self.alone()
+            transaction.check_writable()
+            result = work(transaction)
+            try:
+                self._commit_alone(transaction)
+                return result
+            except SerializationFailure:
+                if deadline.passed():
+                    raise
+
+    def _undoable(self, transaction: Transaction, work: Callable[[Transaction], Result], marked: bool) -> Result:
+        mark = transaction.mark() if marked else None
+        before = len(transaction.events)
+        try:
+            return work(transaction)
+        except Exception:
+            if mark is not None:
+                transaction.reset(mark)
+            elif any(type(event) is not SequenceAdvanced for event in transaction.events[before:]):
+                self.rollback()
+            raise
+        except BaseException:
+            if mark is not None:
+                transaction.reset(mark)
+            else:
+                self.rollback()
+            raise
+
+    def _write(self, statement: Statement, rows: list[tuple[Any, ...]]) -> Result:
+        many = len(rows) > 1
+
+        def work(transaction: Transaction) -> Result:
+            catalog = transaction.catalog
+            preparer = Preparer(self, transaction.queries, catalog, PRESENT[0])
+            bound = preparer.bound(statement, rows[0])
+            variant = bound.variant
+            execution = Execution(self, transaction.queries, transaction, bound.positions)
+            values: Sequence[tuple[Any, ...]]
+            values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
+            made = write.execute(transaction, variant.prepared, execution, values)
+            if made.lastrowid is not None and variant.prepared.__class__.__name__ == "PreparedInsert":
+                self._remember_identity(variant, made.lastrowid)
+            return self._written(variant, made)
+
+        return self._in_transaction(work, False)
+
+    def _remember_identity(self, variant: Variant, value: Any) -> None:
+        column = variant.prepared.identity
+        if column is not None and column.sequence_id is not None and isinstance(value, int):
+            self.sequence_values[column.sequence_id] = value
+
+    def _written(self, variant: Variant, made: Any) -> Result:
+        self.total_changes += max(made.rowcount, 0)
+        if made.rows is None:
+            return Result(None, (), made.rowcount, made.lastrowid)
+        rows = made.rows if variant.convert is None else map(variant.convert, made.rows)
+        return Result(variant.columns, rows, made.rowcount, made.lastrowid)
+
+    def _define(self, statement: Statement) -> Result:
+        def work(transaction: Transaction) -> Result:
+            preparer = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0])
+            execution = Execution(self, transaction.queries, transaction)
+            define.execute(transaction, statement.node, preparer.environment(statement), execution)
+            return Result()
+
+        return self._in_transaction(work, True)
+
+    def _explain(self, statement: Statement, node: ast.Explain, values: tuple[Any, ...]) -> Result:
+        reader, catalog, own, transaction = self.view()
+        bound = Preparer(self, reader, catalog, own).bound(statement, values)
+        prepared = bound.variant.prepared
+        if node.code:
+            text = prepared.source
+        elif node.analyze:
+            if not isinstance(node.statement, ast.Query):
+                raise NotSupportedError("EXPLAIN ANALYZE of a write is not supported", position=node.position)
+            text = prepared.explain_analyze(Execution(self, reader, transaction, bound.positions), bound.values)
+        else:
+            text = prepared.plan
+        rows = [(line,) for line in text.rstrip("\n").split("\n")]
+        return Result(_QUERY_PLAN, rows, len(rows))
+
+    # transactions
+
+    def begin(self, isolation: str | None = None, read_only: bool | None = None, pinned: int | None = None) -> Transaction:
+        """Begin a transaction on the newest state."""
+        self.check_open()
+        values = self.settings.values
+        transaction = Transaction(
+            self.database,
+            self.database.refresh(),
+            isolation or values["transaction_isolation"],
+            self.read_only if read_only is None else read_only or self.read_only,
+            self.pinned if pinned is None else pinned,
+        )
+        self.transaction = transaction
+        self._settings_before = values
+        return transaction
+
+    def commit(self) -> None:
+        """Commit the current transaction; nothing to do without one. On an error it is rolled back."""
+        transaction = self.transaction
+        if transaction is None:
+            return
+        if not transaction.events:
+            self._ended(False)
+            return
+        try:
+            self._commit(transaction)
+        except BaseException:
+            self._ended(True)
+            raise
+        self._ended(False)
+
+    def _commit(self, transaction: Transaction) -> None:
+        try:
+            if transaction.deferred:
+                constraints.check_deferred(transaction, Execution(self, transaction.reader, transaction))
+            settings = self.settings
+            told = transaction.finished_provenance(merged(settings.provenance, settings.outer))
+            request = Request(transaction, told, settings.values["durability"])  # type: ignore[arg-type]
+            self.database.committer.commit(request, seconds(settings))
+            self.last_transaction = request.number
+        except Exception as error:
+            raise translated(error, None) from error
+
+    def rollback(self) -> None:
+        """Drop the current transaction; nothing to do without one."""
+        if self.transaction is not None:
+            self._ended(True)
+
+    def _ended(self, restore: bool) -> None:
+        self.transaction = None
+        self.savepoints = []
+        before = self._settings_before
+        self._settings_before = None
+        if restore and before is not None and before is not self.settings.values:
+            self.settings.restore(before)
+        elif self._local:
+            for name, value in self._local.items():
+                self.settings.set(name, value)
+        self._local = {}
+
+    def position_of(self, moment: Any) -> int:
+        """The transaction number for a moment given as a number, datetime or text."""
+        return moment_from_python(moment, self.database.refresh(), self.timezone)
+
+    # life
+
+    def check_open(self) -> None:
+        """Raises ConnectionDoesNotExist after close, and in a forked child."""
+        if self.closed:
+            raise ConnectionDoesNotExist("the connection is closed")
+        if self.database.forked:
+            raise ConnectionDoesNotExist("the connection was opened before a fork and cannot be used in the child process; connect again there")
+
+    def close(self) -> None:
+        """Roll back and give up the database. May be called again."""
+        if not self.closed:
+            self.rollback()
+            self.closed = True
+            self._statements.clear()
+            self.database.release()
+
+    def open_statements(self) -> Iterator[Statement]:
+        return iter(list(self._statements.values()))
+
+
+def _named(statement: Statement) -> bool:
+    return bool(statement.keys) and isinstance(statement.keys[0], str)
+
+
+class _Deadline:
+    def __init__(self, timeout: float) -> None:
+        import time
+
+        self._clock = time.monotonic
+        self._end = self._clock() + timeout
+
+    def passed(self) -> bool:
+        return self._clock() > self._end
+
+
+def translated(error: Exception, text: str | None) -> Error:
+    """The eventdb error for whatever came out of a statement, with the statement's text."""
+    if isinstance(error, Error):
+        if text is not None and error.statement is None:
+            error.statement = text
+        return error
+    if isinstance(error, RecursionError):
+        return StatementTooComplex("the statement nests too deeply")
+    if isinstance(error, MemoryError):
+        return InsufficientResources("out of memory")
+    made = InternalError(f"{type(error).__name__}: {error}", statement=text)
+    return made

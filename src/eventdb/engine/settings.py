@@ -1,0 +1,183 @@
+"""Session settings: what SET changes and SHOW tells. Values are text, as PostgreSQL shows them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+from eventdb.engine.provenance import provenance
+from eventdb.errors import InvalidParameterValue, UndefinedObject
+from eventdb.model.transaction import Provenance
+
+ISOLATION_LEVELS = {
+    "serializable": "serializable",
+    "snapshot": "snapshot",
+    "repeatable read": "snapshot",
+    "read committed": "snapshot",
+    "read uncommitted": "snapshot",
+}
+"""SQL's level → the one that is used: never a weaker one."""
+DURABILITIES = ("full", "os", "none")
+_FIXED = {
+    "server_version": "0.1.0",
+    "server_encoding": "UTF8",
+    "client_encoding": "UTF8",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "standard_conforming_strings": "on",
+    "integer_datetimes": "on",
+}
+_ALIASES = {
+    "time zone": "timezone",
+    "isolation": "transaction_isolation",
+    "isolation_level": "transaction_isolation",
+    "default_transaction_isolation": "transaction_isolation",
+    "timeout": "lock_timeout",
+}
+_PROVENANCE = ("actor", "reason", "correlation_id", "metadata")
+
+
+def time_zone(name: str) -> datetime.tzinfo:
+    """The zone of a name (`Europe/Berlin`, `UTC`) or offset (`+02:00`, `-5`). Raises InvalidParameterValue."""
+    if name.upper() in ("UTC", "GMT", "Z", "ETC/UTC"):
+        return datetime.UTC
+    if name and (name[0] in "+-" or name[0].isdigit()):
+        sign = -1 if name[0] == "-" else 1
+        hours, _, minutes = name.lstrip("+-").partition(":")
+        if hours.isdecimal() and (minutes.isdecimal() or not minutes):
+            offset = datetime.timedelta(hours=int(hours), minutes=int(minutes or 0))
+            if offset < datetime.timedelta(hours=24):
+                return datetime.timezone(sign * offset)
+    else:
+        try:
+            return zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            pass
+    raise InvalidParameterValue(f'time zone "{name}" not recognized')
+
+
+def isolation_level(name: str) -> str:
+    """ "serializable" or "snapshot" for SQL's name. Raises InvalidParameterValue."""
+    level = ISOLATION_LEVELS.get(" ".join(name.lower().replace("_", " ").split()))
+    if level is None:
+        raise InvalidParameterValue(f'invalid isolation level: "{name}"', hint="Levels are serializable and snapshot.")
+    return level
+
+
+def durability(name: str) -> str:
+    if name.lower() not in DURABILITIES:
+        raise InvalidParameterValue(f'invalid durability: "{name}"', hint=f"One of {', '.join(DURABILITIES)}.")
+    return name.lower()
+
+
+def timeout(text: str) -> str:
+    """Seconds as text; `ms`, `s` and `min` may follow."""
+    number, factor = text.strip().lower(), 1.0
+    for unit, size in (("ms", 0.001), ("min", 60.0), ("s", 1.0)):
+        if number.endswith(unit):
+            number, factor = number[: -len(unit)].strip(), size
+            break
+    try:
+        seconds = float(number) * factor
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise InvalidParameterValue(f'invalid value for lock_timeout: "{text}"')
+    return repr(seconds)
+
+
+def _metadata(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidParameterValue(f"metadata must be a JSON object, not {text}")
+    return json.dumps(value)
+
+
+def _zone(name: str) -> str:
+    time_zone(name)
+    return name
+
+
+_CHECKS: dict[str, Callable[[str], str]] = {
+    "timezone": _zone,
+    "transaction_isolation": isolation_level,
+    "durability": durability,
+    "lock_timeout": timeout,
+    "metadata": _metadata,
+}
+_SETTABLE = ("timezone", "search_path", "transaction_isolation", "durability", "lock_timeout", "application_name", *_PROVENANCE)
+
+
+_paths: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Each search path as one object, so that prepared statements can compare it by identity."""
+
+
+class Settings:
+    """The settings of a session. `values` is replaced, never changed, so that keeping the old one is enough to come back."""
+
+    __slots__ = ("defaults", "outer", "provenance", "search_path", "timezone", "values")
+
+    def __init__(self, **defaults: str) -> None:
+        self.defaults = {"timezone": "UTC", "search_path": "public", "transaction_isolation": "serializable", "durability": "full",
+                         "lock_timeout": "5.0", "application_name": "", **defaults}  # fmt: skip
+        self.outer = Provenance()
+        """What the connection says of its transactions; SET says otherwise."""
+        self.defaults = {name: _CHECKS[name](value) if name in _CHECKS else value for name, value in self.defaults.items()}
+        self.restore(dict(self.defaults))
+
+    def restore(self, values: dict[str, str]) -> None:
+        """Make `values` the settings."""
+        self.values = values
+        self.timezone = time_zone(values["timezone"])
+        path = tuple(part.strip().strip('"') for part in values["search_path"].split(",") if part.strip())
+        self.search_path = _paths.setdefault(path, path)
+        metadata: Any = json.loads(values["metadata"]) if "metadata" in values else None
+        self.provenance: Provenance = provenance(values.get("actor"), values.get("reason"), values.get("correlation_id"), metadata)
+
+    def get(self, name: str) -> str | None:
+        """The setting as text; None where there is none of that name (or no value)."""
+        name = canonical(name)
+        return self.values.get(name, _FIXED.get(name, "" if name in _PROVENANCE else None))
+
+    def set(self, name: str, value: str | None) -> None:
+        """Set it; None puts it back to its default. Raises UndefinedObject, InvalidParameterValue."""
+        name = canonical(name)
+        if name in _FIXED and value is not None:
+            if value.strip("'").lower().replace("-", "") in ("utf8", _FIXED[name].lower(), "iso"):
+                return
+            raise InvalidParameterValue(f'parameter "{name}" cannot be changed')
+        if name not in _SETTABLE:
+            raise UndefinedObject(f'unrecognized configuration parameter "{name}"')
+        values = dict(self.values)
+        if value is None:
+            values.pop(name, None)
+            if name in self.defaults:
+                values[name] = self.defaults[name]
+        else:
+            values[name] = _CHECKS[name](value) if name in _CHECKS else value
+        self.restore(values)
+
+    def all(self) -> list[tuple[str, str]]:
+        """Every setting with its value, by name."""
+        names = sorted({*_FIXED, *_SETTABLE})
+        return [(name, self.get(name) or "") for name in names]
+
+
+def canonical(name: str) -> str:
+    """The name under which a setting is kept."""
+    lowered = name.lower()
+    return _ALIASES.get(lowered, lowered)
+
+
+def seconds(settings: Settings) -> float:
+    """How long a statement or commit waits for others."""
+    return float(settings.values["lock_timeout"])
+
+
+

@@ -1,0 +1,227 @@
+"""Statements: a text parsed once, and prepared anew only for another schema or other parameter types.
+
+A *variant* is one prepared form. It holds for the catalog it was bound in (compared by identity: a state hands its catalog on until it changes), for the
+catalogs of its FOR SYSTEM_TIME clauses, and for the types of its parameters: those that the context implies or, where that is not enough or does not
+fit the values, those of the values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from eventdb.engine import system_tables
+from eventdb.engine.binding import Binder, adapted, binder
+from eventdb.engine.execution import Execution
+from eventdb.engine.temporal import MomentBinder, Position, PreparedTime, catalog_for
+from eventdb.errors import DataError, DatatypeMismatch, Error, IndeterminateDatatype, ProgrammingError
+from eventdb.model.catalog import Catalog
+from eventdb.model.datatype import DataType, Kind
+import eventdb.sql as sql
+from eventdb.sql.environment import Environment
+from eventdb.sql.expressions import parameters
+from eventdb.sql.modification import prepare_write
+from eventdb.sql.parser import ast
+from eventdb.sql.prepared import PreparedQuery, ResultColumn
+from eventdb.sql.reader import StateReader
+
+if TYPE_CHECKING:
+    from eventdb.engine.session import Session
+
+Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
+_MAX_VARIANTS = 8
+
+
+@dataclass(slots=True)
+class Variant:
+    """One prepared form of a query or write."""
+
+    catalog: Catalog
+    search_path: tuple[str, ...]
+    prepared: Any
+    types: tuple[DataType, ...]
+    inferred: tuple[DataType, ...] | None
+    """The types of the values, where the variant was prepared for those; None where the context told."""
+    bind: Binder
+    run: Callable[..., Any]
+    columns: tuple[ResultColumn, ...]
+    convert: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None
+    """Makes a row what the caller sees (JSON parsed); None where nothing is to be done."""
+    moments: tuple[PreparedTime, ...]
+    moment_catalogs: tuple[Catalog, ...]
+    streaming: bool
+    draws: bool
+    """Whether running it may take values from a sequence, so that it has to be run to its end at once."""
+
+
+class Statement:
+    """One statement of a text. `fast` is the variant to try first: a query of the present, whose parameter types come from the context."""
+
+    __slots__ = ("fast", "index", "keys", "node", "text", "variants")
+
+    def __init__(self, text: str, node: ast.Statement, keys: tuple[int | str, ...]) -> None:
+        self.text = text
+        self.node = node
+        self.keys = keys
+        self.index = {key: i for i, key in enumerate(keys)}
+        self.variants: list[Variant] = []
+        self.fast: Variant | None = None
+
+    def find(
+        self, catalog: Catalog, search_path: tuple[str, ...], inferred: tuple[DataType, ...] | None
+    ) -> list[Variant]:
+        """Variants that may do, newest first; those with moments have still to be checked for those."""
+        return [
+            v for v in reversed(self.variants)
+            if v.catalog is catalog and v.search_path == search_path and v.inferred == inferred
+        ]  # fmt: skip
+
+    def keep(self, variant: Variant) -> None:
+        """Remember a variant, and forget those of other schemas or the oldest."""
+        self.variants = [v for v in self.variants if v.catalog is variant.catalog][-(_MAX_VARIANTS - 1) :]
+        self.variants.append(variant)
+
+
+def converter(columns: Sequence[ResultColumn]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
+    """The function that turns an internal row into what the caller sees; None where they are the same."""
+    places = [i for i, column in enumerate(columns) if column.datatype.kind is Kind.JSON]
+    if not places:
+        return None
+    items = [f"(None if r[{i}] is None else loads(r[{i}]))" if i in places else f"r[{i}]" for i in range(len(columns))]
+    scope: dict[str, Any] = {"loads": json.loads}
+    made: Callable[[tuple[Any, ...]], tuple[Any, ...]] = eval(f"lambda r: ({', '.join(items)},)", scope)
+    return made
+
+
+@dataclass(slots=True)
+class Bound:
+    """A variant with parameters and positions for one run."""
+
+    variant: Variant
+    values: tuple[Any, ...]
+    positions: tuple[Position, ...]
+
+
+class Preparer:
+    """Finds or makes the variant for one run of a statement."""
+
+    def __init__(self, session: Session, reader: StateReader, catalog: Catalog, own: Position) -> None:
+        self._session = session
+        self._reader = reader
+        self._catalog = catalog
+        self._own = own
+
+    def bound(self, statement: Statement, values: tuple[Any, ...]) -> Bound:
+        """The variant for these values: by the context's types first, by the values' own where that fails."""
+        first: Error | None = None
+        try:
+            return self._bound(statement, values, None)
+        except IndeterminateDatatype as error:
+            if not values:
+                raise
+            first = error
+        except (DataError, DatatypeMismatch) as error:
+            if not values or not getattr(error, "_by_value", False):
+                raise
+            first = error
+        try:
+            inferred = tuple([parameters.infer(value) for value in values])
+            return self._bound(statement, values, inferred)
+        except (ProgrammingError, DataError) as second:
+            if isinstance(first, IndeterminateDatatype):
+                raise second
+            raise first from None
+
+    def _bound(self, statement: Statement, values: tuple[Any, ...], inferred: tuple[DataType, ...] | None) -> Bound:
+        for variant in statement.find(self._catalog, self._session.search_path, inferred):
+            adapted_values = self._adapted(values, variant)
+            positions = self._positions(variant, adapted_values)
+            if positions is not None:
+                return Bound(variant, adapted_values, positions)
+        variant = self.prepare(statement, values, inferred)
+        adapted_values = self._adapted(values, variant)
+        positions = self._positions(variant, adapted_values)
+        if positions is None:
+            raise ProgrammingError("a moment of the statement moved while it was prepared")
+        statement.keep(variant)
+        return Bound(variant, adapted_values, positions)
+
+    def _adapted(self, values: tuple[Any, ...], variant: Variant) -> tuple[Any, ...]:
+        bound = variant.bind(values)
+        if bound is not None:
+            return bound
+        try:
+            return adapted(values, variant.types, self._session.timezone)
+        except (DataError, DatatypeMismatch) as error:
+            error._by_value = True  # type: ignore[attr-defined]
+            raise
+
+    def _positions(self, variant: Variant, values: tuple[Any, ...]) -> tuple[Position, ...] | None:
+        """The positions of this run; None where a moment falls into another schema than the variant was bound in."""
+        if not variant.moments:
+            return (self._own,)
+        execution = Execution(self._session, self._reader, self._session.transaction)
+        found: list[Position] = [self._own]
+        for moment, catalog in zip(variant.moments, variant.moment_catalogs, strict=True):
+            position = moment.resolve(execution, values, self._reader)
+            if catalog_for(self._reader, position[1], self._reader.catalog) is not catalog:
+                return None
+            found.append(position)
+        return tuple(found)
+
+    def environment(self, statement: Statement, inferred: tuple[DataType, ...] | None = None) -> Environment:
+        """What to bind the statement in; without FOR SYSTEM_TIME."""
+        types: list[DataType | None] = list(inferred) if inferred is not None else [None] * len(statement.keys)
+        return Environment(
+            statement.text, self._catalog, statement.index, types, self._session.search_path, system_tables=system_tables.TABLES
+        )
+
+    def prepare(self, statement: Statement, values: tuple[Any, ...], inferred: tuple[DataType, ...] | None) -> Variant:
+        """A new variant."""
+        session = self._session
+        env = self.environment(statement, inferred)
+        execution = Execution(session, self._reader, session.transaction)
+        moments = MomentBinder(
+            self._reader, execution, lambda known: adapted(values, known, session.timezone), env, self._reader.catalog
+        )
+        env.moment = moments
+        node: Any = statement.node
+        if isinstance(node, ast.Explain):
+            node = node.statement
+        prepared: Any
+        if isinstance(node, ast.Query):
+            prepared = sql.prepare_query(node, env)
+        else:
+            prepared = prepare_write(node, env)
+        return variant_of(prepared, self._catalog, session.search_path, inferred, moments)
+
+
+def variant_of(
+    prepared: Any, catalog: Catalog, search_path: tuple[str, ...], inferred: tuple[DataType, ...] | None, moments: MomentBinder
+) -> Variant:
+    query = isinstance(prepared, PreparedQuery)
+    return Variant(
+        catalog=catalog,
+        search_path=search_path,
+        prepared=prepared,
+        types=tuple(prepared.parameters),
+        inferred=inferred,
+        bind=binder(tuple(prepared.parameters)),
+        run=prepared.run if query else _no_run,
+        columns=tuple(prepared.columns),
+        convert=converter(prepared.columns),
+        moments=tuple(moments.clauses),
+        moment_catalogs=tuple(moments.catalogs),
+        streaming=query and prepared.streaming,
+        draws="nextval" in prepared.source or "setval" in prepared.source,
+    )
+
+
+def _no_run(*arguments: Any) -> Any:
+    raise ProgrammingError("a write is not run as a query")
+
+
+flatten = chain.from_iterable

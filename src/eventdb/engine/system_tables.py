@@ -1,0 +1,305 @@
+"""Relations that are computed: information_schema as PostgreSQL defines it, eventdb.transactions (the log), eventdb.indexes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from eventdb.model.catalog import Catalog
+from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
+from eventdb.model.schema import Check, Column, ForeignKey, Identity, Sequence, Table, Unique
+from eventdb.model.transaction import datetime_of
+from eventdb.sql.environment import SystemTable
+
+if TYPE_CHECKING:
+    from eventdb.engine.execution import Execution
+
+Row = tuple[Any, ...]
+Rows = Callable[["Execution", Catalog], Iterable[Row]]
+DATABASE = "eventdb"
+"""The catalog name that information_schema shows."""
+_OWNER = "eventdb"
+
+TABLES: dict[tuple[str, str], SystemTable] = {}
+_SOURCES: dict[tuple[str, str], Rows] = {}
+
+
+def _table(schema: str, name: str, **columns: DataType) -> Callable[[Rows], Rows]:
+    def register(source: Rows) -> Rows:
+        TABLES[schema, name] = SystemTable(schema, name, tuple(columns.items()))
+        _SOURCES[schema, name] = source
+        return source
+
+    return register
+
+
+def rows(table: SystemTable, execution: Execution) -> Iterable[Row]:
+    """The rows of a system table as the statement sees them."""
+    reader = execution.reader
+    _, last = execution.positions[0]
+    catalog = reader.catalog if last is None else reader.catalog_at(last)
+    return _SOURCES[table.schema, table.name](execution, catalog)
+
+
+# eventdb
+
+
+@_table(
+    "eventdb", "transactions", number=BIGINT, committed_at=TIMESTAMPTZ, actor=TEXT, reason=TEXT, correlation_id=TEXT, metadata=JSON,
+    events=INTEGER, hash=BYTEA,
+)  # fmt: skip
+def _transactions(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    from eventdb.storage.codec import decode_body
+
+    database = execution.session.database
+    _, last = execution.positions[0]
+    reader = execution.reader
+    until = last if last is not None else execution.transaction.base.number if execution.transaction is not None else reader.number
+    for record in database.log.read(database.log.first - 1, until):
+        header, told = record.header, record.header.provenance
+        yield (
+            header.number, datetime_of(header.time), told.actor, told.reason, told.correlation_id,
+            json.dumps(dict(told.metadata), ensure_ascii=False) if told.metadata else None, len(decode_body(record.body)), record.hash,
+        )  # fmt: skip
+
+
+@_table(
+    "eventdb", "indexes", schema_name=TEXT, table_name=TEXT, index_name=TEXT, is_unique=BOOLEAN, is_primary=BOOLEAN, is_constraint=BOOLEAN,
+    ordinal_position=INTEGER, column_name=TEXT, expression=TEXT, descending=BOOLEAN, nulls_first=BOOLEAN, predicate=TEXT,
+)  # fmt: skip
+def _indexes(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table in _tables(catalog):
+        primary = table.primary_key
+        if primary is not None and primary.index_id is None:
+            for place, column in enumerate(primary.columns, 1):
+                yield (table.schema, table.name, primary.name, True, True, True, place, table.by_id[column].name, None, False, False, None)
+        for index in sorted(catalog.indexes_of(table.id), key=lambda i: i.name):
+            is_primary = primary is not None and primary.index_id == index.id
+            for place, part in enumerate(index.columns, 1):
+                name = table.by_id[part.column_id].name if part.column_id is not None else None
+                yield (
+                    table.schema, table.name, index.name, index.unique, is_primary, index.constraint, place, name, part.expression,
+                    part.descending, part.nulls_first, index.where,
+                )  # fmt: skip
+
+
+# information_schema
+
+
+def _tables(catalog: Catalog) -> list[Table]:
+    return sorted(catalog.tables.values(), key=lambda t: (t.schema, t.name))
+
+
+def _yes(value: bool) -> str:
+    return "YES" if value else "NO"
+
+
+@_table("information_schema", "information_schema_catalog_name", catalog_name=TEXT)
+def _catalog_name(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    yield (DATABASE,)
+
+
+@_table("information_schema", "schemata", catalog_name=TEXT, schema_name=TEXT, schema_owner=TEXT, schema_comment=TEXT)
+def _schemata(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for name in sorted({*catalog.schemas, "information_schema", "eventdb"}):
+        yield (DATABASE, name, _OWNER, catalog.schemas.get(name))
+
+
+@_table(
+    "information_schema", "tables", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, table_type=TEXT, is_insertable_into=TEXT,
+    is_typed=TEXT, table_comment=TEXT,
+)  # fmt: skip
+def _information_tables(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table in _tables(catalog):
+        yield (DATABASE, table.schema, table.name, "BASE TABLE", "YES", "NO", table.comment)
+    for view in catalog.views.values():
+        yield (DATABASE, view.schema, view.name, "VIEW", "NO", "NO", view.comment)
+    for schema, name in TABLES:
+        yield (DATABASE, schema, name, "VIEW", "NO", "NO", None)
+
+
+@_table(
+    "information_schema", "columns", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, column_name=TEXT, ordinal_position=INTEGER,
+    column_default=TEXT, is_nullable=TEXT, data_type=TEXT, character_maximum_length=INTEGER, character_octet_length=INTEGER,
+    numeric_precision=INTEGER, numeric_precision_radix=INTEGER, numeric_scale=INTEGER, datetime_precision=INTEGER, udt_name=TEXT,
+    is_identity=TEXT, identity_generation=TEXT, identity_start=TEXT, identity_increment=TEXT, identity_maximum=TEXT,
+    identity_minimum=TEXT, identity_cycle=TEXT, is_generated=TEXT, generation_expression=TEXT, is_updatable=TEXT, column_comment=TEXT,
+)  # fmt: skip
+def _columns(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table in _tables(catalog):
+        for place, column in enumerate(table.visible, 1):
+            yield _column_row(catalog, table, column, place)
+    views = [(v.schema, v.name, v.columns) for v in catalog.views.values()]
+    for schema, name, columns in [*views, *((t.schema, t.name, t.columns) for t in TABLES.values())]:
+        for place, (column_name, datatype) in enumerate(columns, 1):
+            yield (
+                DATABASE, schema, name, column_name, place, None, "YES", *_type_columns(datatype),
+                "NO", None, None, None, None, None, None, "NEVER", None, "NO", None,
+            )  # fmt: skip
+
+
+def _column_row(catalog: Catalog, table: Table, column: Column, place: int) -> Row:
+    identity: tuple[Any, ...] = ("NO", None, None, None, None, None, None)
+    if column.identity is not None:
+        sequence = catalog.sequences.get(column.sequence_id or 0)
+        generation = "ALWAYS" if column.identity is Identity.ALWAYS else "BY DEFAULT"
+        options = _sequence_options(sequence) if sequence is not None else (None,) * 5
+        identity = ("YES", generation, *options)
+    generated = ("ALWAYS", column.generated) if column.generated is not None else ("NEVER", None)
+    return (
+        DATABASE, table.schema, table.name, column.name, place, column.default, _yes(column.nullable), *_type_columns(column.datatype),
+        *identity, *generated, "YES", column.comment,
+    )  # fmt: skip
+
+
+def _sequence_options(sequence: Sequence) -> tuple[str, str, str, str, str]:
+    return (str(sequence.start), str(sequence.increment), str(sequence.maximum), str(sequence.minimum), _yes(sequence.cycle))
+
+
+_BITS = {Kind.SMALLINT: 16, Kind.INTEGER: 32, Kind.BIGINT: 64, Kind.REAL: 24, Kind.DOUBLE: 53}
+_UDT = {
+    Kind.BOOLEAN: "bool", Kind.SMALLINT: "int2", Kind.INTEGER: "int4", Kind.BIGINT: "int8", Kind.NUMERIC: "numeric", Kind.REAL: "float4",
+    Kind.DOUBLE: "float8", Kind.TEXT: "text", Kind.VARCHAR: "varchar", Kind.CHAR: "bpchar", Kind.BYTEA: "bytea", Kind.DATE: "date",
+    Kind.TIME: "time", Kind.TIMETZ: "timetz", Kind.TIMESTAMP: "timestamp", Kind.TIMESTAMPTZ: "timestamptz", Kind.INTERVAL: "interval",
+    Kind.UUID: "uuid", Kind.JSON: "json", Kind.NULL: "unknown",
+}  # fmt: skip
+_TIMES = (Kind.TIME, Kind.TIMETZ, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
+
+
+def _type_columns(datatype: DataType) -> tuple[Any, ...]:
+    """data_type … udt_name."""
+    kind = datatype.kind
+    precision, radix, scale = _BITS.get(kind), 2 if kind in _BITS else None, 0 if datatype.is_integer else None
+    if kind is Kind.NUMERIC:
+        precision, radix, scale = datatype.precision, 10, (datatype.scale or 0) if datatype.precision is not None else None
+    moment = 0 if kind is Kind.DATE else (6 if datatype.precision is None else datatype.precision) if kind in _TIMES else None
+    octets = None if not datatype.is_text else 4 * datatype.length if datatype.length is not None else 2**30
+    return (kind.value, datatype.length, octets, precision, radix, scale, moment, _UDT[kind])
+
+
+def _constraints(catalog: Catalog) -> Iterator[tuple[Table, Unique | Check | ForeignKey]]:
+    for table in _tables(catalog):
+        for constraint in table.constraints:
+            yield table, constraint
+
+
+def _kind(constraint: Unique | Check | ForeignKey) -> str:
+    if isinstance(constraint, Unique):
+        return "PRIMARY KEY" if constraint.primary else "UNIQUE"
+    return "CHECK" if isinstance(constraint, Check) else "FOREIGN KEY"
+
+
+@_table(
+    "information_schema", "table_constraints", constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT, table_catalog=TEXT,
+    table_schema=TEXT, table_name=TEXT, constraint_type=TEXT, is_deferrable=TEXT, initially_deferred=TEXT, enforced=TEXT,
+    nulls_distinct=TEXT, constraint_comment=TEXT,
+)  # fmt: skip
+def _table_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table, constraint in _constraints(catalog):
+        deferrable, deferred = getattr(constraint, "deferrable", False), getattr(constraint, "deferred", False)
+        distinct = _yes(constraint.nulls_distinct) if isinstance(constraint, Unique) and not constraint.primary else None
+        yield (
+            DATABASE, table.schema, constraint.name, DATABASE, table.schema, table.name, _kind(constraint), _yes(deferrable), _yes(deferred),
+            "YES", distinct, constraint.comment,
+        )  # fmt: skip
+    for table in _tables(catalog):
+        for column in table.visible:
+            if not column.nullable:
+                name = f"{table.id}_{column.id}_not_null"
+                yield (DATABASE, table.schema, name, DATABASE, table.schema, table.name, "CHECK", "NO", "NO", "YES", None, None)
+
+
+def _referenced_key(catalog: Catalog, key: ForeignKey) -> tuple[Table, Unique | None]:
+    parent = catalog.tables[key.referenced_table]
+    return parent, next((u for u in parent.uniques if sorted(u.columns) == sorted(key.referenced_columns)), None)
+
+
+@_table(
+    "information_schema", "key_column_usage", constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT, table_catalog=TEXT,
+    table_schema=TEXT, table_name=TEXT, column_name=TEXT, ordinal_position=INTEGER, position_in_unique_constraint=INTEGER,
+)  # fmt: skip
+def _key_column_usage(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table, constraint in _constraints(catalog):
+        if isinstance(constraint, Check):
+            continue
+        for place, column in enumerate(constraint.columns, 1):
+            target = None
+            if isinstance(constraint, ForeignKey):
+                _, unique = _referenced_key(catalog, constraint)
+                wanted = constraint.referenced_columns[place - 1]
+                target = place if unique is None else unique.columns.index(wanted) + 1
+            yield (
+                DATABASE, table.schema, constraint.name, DATABASE, table.schema, table.name, table.by_id[column].name, place, target
+            )  # fmt: skip
+
+
+@_table(
+    "information_schema", "constraint_column_usage", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, column_name=TEXT,
+    constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT,
+)  # fmt: skip
+def _constraint_column_usage(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table, constraint in _constraints(catalog):
+        if isinstance(constraint, Check):
+            continue
+        target, columns = table, constraint.columns
+        if isinstance(constraint, ForeignKey):
+            target, columns = catalog.tables[constraint.referenced_table], constraint.referenced_columns
+        for column in columns:
+            yield (DATABASE, target.schema, target.name, target.by_id[column].name, DATABASE, table.schema, constraint.name)
+
+
+@_table(
+    "information_schema", "referential_constraints", constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT,
+    unique_constraint_catalog=TEXT, unique_constraint_schema=TEXT, unique_constraint_name=TEXT, match_option=TEXT, update_rule=TEXT,
+    delete_rule=TEXT,
+)  # fmt: skip
+def _referential_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table, constraint in _constraints(catalog):
+        if isinstance(constraint, ForeignKey):
+            parent, unique = _referenced_key(catalog, constraint)
+            yield (
+                DATABASE, table.schema, constraint.name, DATABASE, parent.schema, None if unique is None else unique.name,
+                "FULL" if constraint.match_full else "NONE", constraint.on_update.value, constraint.on_delete.value,
+            )  # fmt: skip
+
+
+@_table("information_schema", "check_constraints", constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT, check_clause=TEXT)
+def _check_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for table, constraint in _constraints(catalog):
+        if isinstance(constraint, Check):
+            yield (DATABASE, table.schema, constraint.name, constraint.expression)
+    for table in _tables(catalog):
+        for column in table.visible:
+            if not column.nullable:
+                yield (DATABASE, table.schema, f"{table.id}_{column.id}_not_null", f"{column.name} IS NOT NULL")
+
+
+@_table(
+    "information_schema", "views", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, view_definition=TEXT, check_option=TEXT,
+    is_updatable=TEXT, is_insertable_into=TEXT,
+)  # fmt: skip
+def _views(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for view in sorted(catalog.views.values(), key=lambda v: (v.schema, v.name)):
+        yield (DATABASE, view.schema, view.name, view.query, "NONE", "NO", "NO")
+
+
+@_table(
+    "information_schema", "sequences", sequence_catalog=TEXT, sequence_schema=TEXT, sequence_name=TEXT, data_type=TEXT,
+    numeric_precision=INTEGER, numeric_precision_radix=INTEGER, numeric_scale=INTEGER, start_value=TEXT, minimum_value=TEXT,
+    maximum_value=TEXT, increment=TEXT, cycle_option=TEXT,
+)  # fmt: skip
+def _sequences(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+    for s in sorted(catalog.sequences.values(), key=lambda s: (s.schema, s.name)):
+        if s.owner is not None and _is_identity(catalog, s):
+            continue
+        yield (
+            DATABASE, s.schema, s.name, s.datatype.kind.value, _BITS.get(s.datatype.kind), 2, 0, str(s.start), str(s.minimum), str(s.maximum),
+            str(s.increment), _yes(s.cycle),
+        )  # fmt: skip
+
+
+def _is_identity(catalog: Catalog, sequence: Sequence) -> bool:
+    table = catalog.tables.get(sequence.owner[0]) if sequence.owner is not None else None
+    column = table.by_id.get(sequence.owner[1]) if table is not None and sequence.owner is not None else None
+    return column is not None and column.identity is not None

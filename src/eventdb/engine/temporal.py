@@ -1,0 +1,157 @@
+"""Moments in system time: from what a statement says to transaction numbers.
+
+Every moment becomes a pair (first, last) of transaction numbers. AS OF x is (n, n), n the last transaction committed at or before x. FROM a TO b
+leaves b out: last is the transaction before it. A moment that cannot be answered (NULL, in the future, before the horizon) is an error.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eventdb.errors import DataError, InvalidParameterValue, SnapshotTooOld
+from eventdb.model.catalog import Catalog
+from eventdb.model.datatype import BIGINT, TIMESTAMPTZ
+from eventdb.model.transaction import UTC, datetime_of, microseconds_of
+import eventdb.sql as sql
+from eventdb.sql.environment import BoundMoment, Environment
+from eventdb.sql.parser import ast
+from eventdb.sql.reader import StateReader
+
+Constant = Callable[[Any, tuple[Any, ...]], Any]
+Position = tuple[int | None, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMoment:
+    """One point in time, ready to be computed."""
+
+    value: Constant
+    transaction: bool
+    position: int
+
+    def number(self, execution: Any, values: tuple[Any, ...], reader: StateReader, before: bool = False) -> int:
+        """The transaction number of the moment; with `before` the last one strictly before it. Raises InvalidParameterValue, SnapshotTooOld."""
+        value = self.value(execution, values)
+        if value is None:
+            raise InvalidParameterValue("a moment in system time must not be NULL", position=self.position)
+        try:
+            if self.transaction:
+                return number_of(value, reader) - before
+            return number_at(value, reader, before)
+        except DataError as error:
+            raise error.at(self.position) from None
+        except SnapshotTooOld as error:
+            raise error.at(self.position) from None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTime:
+    """A FOR SYSTEM_TIME clause, ready to be computed."""
+
+    kind: str
+    start: PreparedMoment | None
+    end: PreparedMoment | None
+
+    def resolve(self, execution: Any, values: tuple[Any, ...], reader: StateReader) -> Position:
+        """(first, last)."""
+        if self.start is None:
+            return 0, reader.number
+        first = self.start.number(execution, values, reader)
+        if self.end is None:
+            return first, first
+        last = self.end.number(execution, values, reader, before=self.kind == "from")
+        return first, last
+
+
+def number_of(value: int, reader: StateReader) -> int:
+    """Checks a transaction number."""
+    if value < 0 or value > reader.number:
+        raise InvalidParameterValue(f"there is no transaction {value}: the database stands at transaction {reader.number}")
+    return value
+
+
+def number_at(moment: datetime.datetime, reader: StateReader, before: bool = False) -> int:
+    """The last transaction committed at or before `moment` (strictly before, with `before`). The future is an error."""
+    microseconds = microseconds_of(moment)
+    if microseconds > time.time_ns() // 1000:
+        number = reader.number_at(microseconds)
+        newest = reader.time_of(number) or 0
+        if microseconds > newest:
+            raise InvalidParameterValue(f"{moment.isoformat(sep=' ')} lies in the future")
+    return reader.number_at(microseconds - 1 if before else microseconds)
+
+
+def prepare_moment(moment: ast.Moment, env: Environment) -> PreparedMoment:
+    """Bind a moment's expression; parameter types that it implies are put into `env`."""
+    wanted = BIGINT if moment.transaction else TIMESTAMPTZ
+    return PreparedMoment(sql.prepare_constant(moment.expression, env, wanted), moment.transaction, moment.expression.position)
+
+
+def prepare_time(clause: ast.SystemTime, env: Environment) -> PreparedTime:
+    start = None if clause.start is None else prepare_moment(clause.start, env)
+    end = None if clause.end is None else prepare_moment(clause.end, env)
+    return PreparedTime(clause.kind, start, end)
+
+
+class MomentBinder:
+    """Collects the FOR SYSTEM_TIME clauses of one statement while it is bound.
+
+    A clause's catalog is that of its last transaction, so binding needs the values of the parameters it names: `values(types)` gives them in
+    internal form for the types known so far.
+    """
+
+    def __init__(
+        self, reader: StateReader, execution: Any, values: Callable[[Sequence[Any]], tuple[Any, ...]], env: Environment, present: Catalog
+    ) -> None:
+        self._reader = reader
+        self._execution = execution
+        self._values = values
+        self._env = env
+        self._present = present
+        self.clauses: list[PreparedTime] = []
+        self.catalogs: list[Catalog] = []
+
+    def __call__(self, clause: ast.SystemTime) -> BoundMoment:
+        prepared = prepare_time(clause, self._env)
+        try:
+            _, last = prepared.resolve(self._execution, self._values(self._env.parameter_types), self._reader)
+        except (DataError, SnapshotTooOld) as error:
+            raise error.at(clause.position, self._env.text) from None
+        catalog = catalog_for(self._reader, last, self._present)
+        self.clauses.append(prepared)
+        self.catalogs.append(catalog)
+        return BoundMoment(len(self.clauses), catalog)
+
+
+def catalog_for(reader: StateReader, last: int | None, present: Catalog) -> Catalog:
+    """The catalog that names are read in for a moment that ends at `last`."""
+    return present if last is None or last >= reader.number else reader.catalog_at(max(last, 0))
+
+
+def moment_from_python(value: Any, reader: StateReader, zone: datetime.tzinfo) -> int:
+    """The transaction number for what a caller passes as `as_of`: a number, a datetime (a naive one in the session's zone), or text."""
+    from eventdb.engine.binding import adapt_one
+
+    if value is None or isinstance(value, bool):
+        raise InvalidParameterValue(f"as_of must be a transaction number, a datetime or text, not {value!r}")
+    if isinstance(value, int):
+        return number_of(value, reader)
+    if isinstance(value, str):
+        value = adapt_one(value, TIMESTAMPTZ, zone)
+    elif isinstance(value, datetime.datetime):
+        value = value.replace(tzinfo=zone) if value.tzinfo is None else value.astimezone(UTC)
+    elif isinstance(value, datetime.date):
+        value = datetime.datetime.combine(value, datetime.time(), zone)
+    else:
+        raise InvalidParameterValue(f"as_of must be a transaction number, a datetime or text, not {type(value).__name__}")
+    return number_at(value, reader)
+
+
+def shown(number: int, reader: StateReader) -> str:
+    """A position for messages and SHOW: its number and commit time."""
+    stamp = reader.time_of(number)
+    return f"transaction {number}" if stamp is None else f"transaction {number} ({datetime_of(stamp).isoformat(sep=' ')})"
