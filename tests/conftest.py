@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="write the output of golden scripts into them instead of comparing")
+
+
 @pytest.fixture
 def open_database(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """A function that opens connections, all to one database under the test's own folder unless named; all are closed at the end."""
