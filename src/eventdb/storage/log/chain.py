@@ -22,6 +22,8 @@ RECORD_LIMIT = 1 << 30
 """The largest body, in bytes before compression, that a log takes unless told otherwise."""
 HEADER_LIMIT = 1 << 20
 """The largest header in bytes: what actor, reason, correlation id and metadata may take up together."""
+_FORM = (int, int, bytes, bytes, bytes)
+_NOBODY = [None, None, None, {}]
 _NO_PROVENANCE = Provenance()
 
 
@@ -49,12 +51,11 @@ def encode_header(header: Header) -> bytes:
 
 def decode_header(data: bytes) -> Header:
     """The header from its bytes. Raises DataCorrupted."""
-    match codec.loads(data):
-        case [int(number), int(time), bytes(txid), bytes(previous), bytes(body), actor, reason, correlation_id, dict(metadata)]:
-            if actor is None and reason is None and correlation_id is None and not metadata:
-                return Header(number, time, txid, previous, body, _NO_PROVENANCE)
-            return Header(number, time, txid, previous, body, Provenance(actor, reason, correlation_id, metadata))
-    raise DataCorrupted("the header of a transaction has not the form of one")
+    fields = codec.loads(data)
+    if type(fields) is not list or tuple(map(type, fields[:5])) != _FORM or len(fields) != 9 or type(fields[8]) is not dict:
+        raise DataCorrupted("the header of a transaction has not the form of one")
+    number, time, txid, previous, body, *who = fields
+    return Header(number, time, txid, previous, body, _NO_PROVENANCE if who == _NOBODY else Provenance(*who))
 
 
 def header_hash(data: bytes) -> bytes:

@@ -12,7 +12,9 @@ _SAMPLED_FROM_BYTES = 1 << 17
 _SAMPLE_BYTES = 1 << 13
 _SAMPLES = 4
 _WORTH = 0.8
-"""The compressed size must be below this share of the size."""
+"""The compressed size must be below this share of the size,"""
+_WORTH_LARGE = 0.6
+"""and of a large body below this one: there the time counts."""
 
 
 def compress(body: bytes) -> bytes | None:
@@ -23,7 +25,7 @@ def compress(body: bytes) -> bytes | None:
     if size >= _SAMPLED_FROM_BYTES:
         step = (size - _SAMPLE_BYTES) // (_SAMPLES - 1)
         sample = b"".join([body[i * step : i * step + _SAMPLE_BYTES] for i in range(_SAMPLES)])
-        if len(_deflate(sample)) > len(sample) * _WORTH:
+        if len(_deflate(sample)) > len(sample) * _WORTH_LARGE:
             return None
     packed = _deflate(body)
     return packed if len(packed) < size * _WORTH else None

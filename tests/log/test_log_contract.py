@@ -1,0 +1,201 @@
+"""What every `EventLog` must do: one set of tests, run on the log in memory and on the log in a directory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from eventdb.errors import DataError, SnapshotTooOld
+from eventdb.model.transaction import Provenance
+from eventdb.storage.log import chain
+from eventdb.storage.log.base import Appended, Conflict, Proposal, RecordTooLarge, Unavailable
+from eventdb.storage.log.directory import DirectoryLog
+from eventdb.storage.log.memory import MemoryLog
+
+
+def proposal(number: int, size: int = 10, time_us: int = 0, **who: Any) -> Proposal:
+    return Proposal(number.to_bytes(16, "big"), bytes([number % 256]) * size, time_us, Provenance(**who))
+
+
+def fill(log: Any, count: int, size: int = 10) -> None:
+    for _ in range(count):
+        assert isinstance(log.append([proposal(log.head + 1, size)], log.head), Appended)
+
+
+@pytest.fixture(params=["memory", "directory", "small segments"])
+def make(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Callable[..., Any]]:
+    made: list[Any] = []
+
+    def build(**options: Any) -> Any:
+        if request.param == "memory":
+            log: Any = MemoryLog(**options)
+        else:
+            size = 400 if request.param == "small segments" else 1 << 20
+            log = DirectoryLog(tmp_path / "log", segment_size=size, **options)
+        made.append(log)
+        return log
+
+    yield build
+    for log in made:
+        log.close()
+
+
+class TestEventLog:
+    def test_an_empty_log_has_head_zero_and_the_genesis_hash(self, make: Any) -> None:
+        log = make()
+        assert (log.first, log.head, log.head_hash) == (1, 0, chain.genesis(log.log_id))
+        assert list(log.read()) == []
+        assert log.refresh() == 0
+
+    def test_what_is_appended_is_read_back(self, make: Any) -> None:
+        log = make()
+        who = {"actor": "ann", "reason": "why not", "correlation_id": "c-1", "metadata": {"a": [1, "b", None], "n": {"x": 1.5}}}
+        done = log.append([proposal(1, 5000, 77, **who), proposal(2, 0)], 0)
+        assert isinstance(done, Appended)
+        records = list(log.read())
+        assert [r.header for r in records] == list(done.headers)
+        assert [r.body for r in records] == [b"\1" * 5000, b""]
+        assert records[0].header.provenance == Provenance(**who)
+        assert records[0].header.txid == (1).to_bytes(16, "big")
+        assert (log.head, log.head_hash) == (2, done.hash)
+
+    def test_headers_form_a_chain_from_genesis(self, make: Any) -> None:
+        log = make()
+        fill(log, 20)
+        previous = chain.genesis(log.log_id)
+        for number, record in enumerate(log.read(), 1):
+            assert record.header.number == number
+            assert record.header.previous == previous
+            assert record.header.body == chain.body_hash(record.body)
+            previous = record.hash
+            assert previous == chain.header_hash(chain.encode_header(record.header))
+        assert previous == log.head_hash
+
+    def test_times_strictly_increase(self, make: Any) -> None:
+        log = make()
+        log.append([proposal(1, time_us=100), proposal(2, time_us=100)], 0)
+        log.append([proposal(3, time_us=50)], 2)
+        log.append([proposal(4, time_us=1000)], 3)
+        assert [r.header.time for r in log.read()] == [100, 101, 102, 1000]
+        assert log.head_time == 1000
+
+    def test_another_head_is_a_conflict_and_appends_nothing(self, make: Any) -> None:
+        log = make()
+        fill(log, 3)
+        for expect in (0, 2, 4):
+            assert log.append([proposal(9)], expect) == Conflict(3)
+        assert log.head == 3
+        assert len(list(log.read())) == 3
+
+    def test_appending_nothing_only_compares_the_head(self, make: Any) -> None:
+        log = make()
+        fill(log, 1)
+        assert log.append([], 1) == Appended((), log.head_hash)
+        assert log.append([], 0) == Conflict(1)
+
+    @pytest.mark.parametrize("durability", ["full", "os", "none"])
+    def test_every_durability_appends(self, make: Any, durability: Any) -> None:
+        log = make()
+        for n in range(12):
+            assert isinstance(log.append([proposal(n)], n, durability), Appended)
+        log.sync()
+        assert [r.header.number for r in log.read()] == list(range(1, 13))
+
+    def test_every_range_reads_what_it_says(self, make: Any) -> None:
+        log = make()
+        fill(log, 30)
+        for after in range(31):
+            for until in (None, 0, 5, after, after + 1, 30, 99):
+                last = 30 if until is None else min(until, 30)
+                assert [r.header.number for r in log.read(after, until)] == list(range(after + 1, last + 1))
+
+    def test_a_reader_sees_the_head_it_began_with(self, make: Any) -> None:
+        log = make()
+        fill(log, 5)
+        reader = log.read()
+        next(reader)
+        fill(log, 5)
+        assert [r.header.number for r in reader] == [2, 3, 4, 5]
+
+    def test_a_record_over_the_limit_is_refused(self, make: Any) -> None:
+        log = make(record_limit=1000)
+        with pytest.raises(RecordTooLarge, match="1,001 bytes"):
+            log.append([proposal(1), proposal(2, 1001)], 0)
+        assert log.head == 0
+        fill(log, 1, 1000)
+
+    def test_a_header_over_the_limit_is_refused(self, make: Any) -> None:
+        log = make()
+        with pytest.raises(RecordTooLarge):
+            log.append([proposal(1, reason="x" * (chain.HEADER_LIMIT + 1))], 0)
+        fill(log, 1)
+
+    def test_metadata_that_cannot_be_stored_is_refused(self, make: Any) -> None:
+        log = make()
+        with pytest.raises(DataError, match="stored"):
+            log.append([proposal(1, metadata={"x": object()})], 0)
+        fill(log, 1)
+
+    def test_truncate_gives_up_old_records_only(self, make: Any) -> None:
+        log = make()
+        fill(log, 20)
+        records = list(log.read())
+        log.truncate(11)
+        assert 1 <= log.first <= 11
+        assert list(log.read(log.first - 1)) == records[log.first - 1 :]
+        if log.first > 1:
+            with pytest.raises(SnapshotTooOld, match="no longer in the log"):
+                list(log.read(0))
+        log.truncate(10**6)
+        assert log.head == 20
+        fill(log, 1)
+        assert log.head == 21
+
+    def test_wait_returns_at_once_where_there_is_more(self, make: Any) -> None:
+        log = make()
+        fill(log, 2)
+        assert log.wait(1, 10) == 2
+
+    def test_wait_gives_up_after_the_timeout(self, make: Any) -> None:
+        log = make()
+        began = time.monotonic()
+        assert log.wait(0, 0.05) == 0
+        assert 0.04 < time.monotonic() - began < 5
+
+    def test_wait_wakes_when_another_thread_appends(self, make: Any) -> None:
+        log = make()
+        thread = threading.Timer(0.05, lambda: fill(log, 1))
+        thread.start()
+        assert log.wait(0, 30) == 1
+        thread.join()
+
+    def test_threads_append_without_gaps(self, make: Any) -> None:
+        log = make()
+
+        def work() -> None:
+            for _ in range(25):
+                while isinstance(log.append([proposal(1)], log.refresh(), "os"), Conflict):
+                    pass
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [r.header.number for r in log.read()] == list(range(1, 101))
+
+    def test_a_closed_log_is_unavailable(self, make: Any) -> None:
+        log = make()
+        fill(log, 1)
+        log.close()
+        log.close()
+        with pytest.raises(Unavailable, match="closed"):
+            log.append([proposal(1)], 1)
+        with pytest.raises(Unavailable, match="closed"):
+            list(log.read())
+        with pytest.raises(Unavailable, match="closed"):
+            log.sync()
