@@ -387,6 +387,7 @@ class DirectoryLog:
 
     def _roll(self) -> None:
         """Go on in a new segment. The old one is synced, whatever the durability: damage in it is damage, never a torn tail."""
+        self.sync()  # first, so that an end mark proves that everything before it was on the disk
         tail = self._tail
         if not tail.ended:
             data = encode_end(self._seed, tail.number + 1)
