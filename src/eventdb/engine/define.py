@@ -1,0 +1,87 @@
+"""Running data definition: events from `sql.definition`, applied one after the other, with the checks of rows that are already there.
+
+The whole statement is undone when a step fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eventdb.engine.define_alter import alter_object, alter_table
+from eventdb.engine.define_rows import build_index
+from eventdb.engine.transaction import Transaction
+from eventdb.errors import NotSupportedError
+from eventdb.model.event import Event, IndexCreated, RowsInserted, TableCreated
+from eventdb.sql.definition.comments import comment_on
+from eventdb.sql.definition.dropping import drop
+from eventdb.sql.definition.indexes import create_index
+from eventdb.sql.definition.queries import prepare_query
+from eventdb.sql.definition.schemas import create_schema
+from eventdb.sql.definition.sequences import create_sequence
+from eventdb.sql.definition.tables import create_table, create_table_as
+from eventdb.sql.definition.views import create_view
+from eventdb.sql.environment import Environment, Execution
+from eventdb.sql.modification.insert import fetched
+from eventdb.sql.modification.making import row_types
+from eventdb.sql.parser import ast
+
+
+def execute(txn: Transaction, statement: ast.Statement, env: Environment, execution: Execution) -> None:
+    """Run one statement that defines something. Raises ProgrammingError and IntegrityError; nothing of it is left then."""
+    mark = txn.mark()
+    try:
+        _run(txn, statement, env, execution)
+    except BaseException:
+        txn.reset(mark)
+        raise
+
+
+def _run(txn: Transaction, statement: ast.Statement, env: Environment, execution: Execution) -> None:
+    match statement:
+        case ast.CreateTable():
+            _apply(txn, create_table(statement, env), execution)
+        case ast.CreateTableAs():
+            _create_table_as(txn, statement, env, execution)
+        case ast.CreateIndex():
+            _apply(txn, create_index(statement, env), execution)
+        case ast.CreateView():
+            _apply(txn, create_view(statement, env), execution)
+        case ast.CreateSequence():
+            _apply(txn, create_sequence(statement, env), execution)
+        case ast.CreateSchema():
+            _apply(txn, create_schema(statement, env), execution)
+        case ast.Drop():
+            for name in statement.names:
+                _apply(txn, drop(statement, name, replace(env, catalog=txn.catalog)), execution)
+        case ast.Comment():
+            _apply(txn, comment_on(statement, env), execution)
+        case ast.AlterTable():
+            alter_table(txn, statement, env, execution)
+        case ast.AlterObject():
+            alter_object(txn, statement, env)
+        case _:
+            raise NotSupportedError(f"{type(statement).__name__} is not supported").at(statement.position, env.text)
+
+
+def _apply(txn: Transaction, events: list[Event], execution: Execution) -> None:
+    for event in events:
+        if isinstance(event, IndexCreated):
+            build_index(txn, event.index)
+        else:
+            txn.apply(event)
+
+
+def _create_table_as(txn: Transaction, statement: ast.CreateTableAs, env: Environment, execution: Execution) -> None:
+    query = prepare_query(statement.query, env)
+    events = create_table_as(statement, query.columns, env)
+    if not events:
+        return
+    _apply(txn, events, execution)
+    created = events[0]
+    assert isinstance(created, TableCreated)
+    if statement.with_data:
+        rows = fetched(query, execution, ())
+        if rows:
+            first = txn.row_ids(created.table, len(rows))
+            made = [(first + i, *row) for i, row in enumerate(rows)]
+            txn.apply(RowsInserted(created.table.id, row_types(created.table), made))

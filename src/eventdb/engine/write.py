@@ -1,0 +1,503 @@
+"""Running prepared writes: compute all rows, check everything, apply one event.
+
+A statement that needs several events (referential actions, ON CONFLICT with inserts and updates, executemany that cannot be batched) marks the
+transaction first and goes back to the mark when it fails, so a statement has all of its effect or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eventdb.engine.constraints import (
+    check_new_keys,
+    check_references,
+    check_unique,
+    children,
+    is_deferred,
+    put_off_reference,
+)
+from eventdb.engine.transaction import Transaction
+from eventdb.engine.write_cascade import PASSIVE, Cascade, Pairs, replaced
+from eventdb.errors import CardinalityViolation
+from eventdb.model.event import RowsDeleted, RowsInserted, RowsUpdated, SequenceAdvanced
+from eventdb.model.schema import Table
+from eventdb.sql.environment import Execution
+from eventdb.sql.modification.insert import fetched
+from eventdb.sql.modification.making import key_types
+from eventdb.sql.modification.prepared import (
+    PreparedDelete,
+    PreparedInsert,
+    PreparedTruncate,
+    PreparedUpdate,
+    PreparedWrite,
+    Returning,
+    Row,
+    key_function,
+)
+from eventdb.sql.modification.violations import still_referenced
+
+Parameters = tuple[Any, ...]
+Numbers = Callable[[int, int], Sequence[int]]
+BULK = 16
+"""From this many rows on, clustering keys are checked by batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """`rowcount` as PEP 249 has it; `rows` those of RETURNING, None without it; `lastrowid` the last inserted integer key."""
+
+    rowcount: int
+    rows: list[Row] | None = None
+    lastrowid: int | None = None
+
+
+def execute(txn: Transaction, prepared: PreparedWrite, execution: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    """Run the write once for each parameter row, in the internal form of `prepared.parameters`, as if one after the other.
+
+    Raises IntegrityError, DataError and what expressions raise; nothing of the call is then left in the transaction.
+    """
+    before = len(txn.events)
+    try:
+        return _RUN[type(prepared)](txn, prepared, execution, parameter_rows)
+    except BaseException:
+        if len(txn.events) > before:
+            _forget_numbers(txn, before)
+        raise
+
+
+def _forget_numbers(txn: Transaction, before: int) -> None:
+    """Put sequences back to where they stood `before`, so that a failed statement leaves no event; their values stay used up."""
+    for event in txn.events[before:]:
+        assert isinstance(event, SequenceAdvanced)
+        known = txn.base.sequence_value(event.sequence_id)
+        for earlier in txn.events[:before]:
+            if isinstance(earlier, SequenceAdvanced) and earlier.sequence_id == event.sequence_id:
+                known = earlier.value
+        txn.editor.apply(SequenceAdvanced(event.sequence_id, known))
+    del txn.events[before:]
+
+
+def _numbers(txn: Transaction) -> Numbers:
+    return lambda sequence_id, count: txn.reserve(txn.catalog.sequences[sequence_id], count)
+
+
+def _one_by_one(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    """executemany in its plain meaning."""
+    run = _RUN[type(prepared)]
+    count, rows, last = 0, None, None
+    mark = txn.mark()
+    try:
+        for p in parameter_rows:
+            result = run(txn, prepared, cx, (p,))
+            count += result.rowcount
+            last = result.lastrowid if result.lastrowid is not None else last
+            if result.rows is not None:
+                rows = (rows or []) + result.rows
+    except BaseException:
+        txn.reset(mark)
+        raise
+    if rows is None and prepared.columns:
+        rows = []
+    return WriteResult(count, rows, last)
+
+
+# ---- INSERT
+
+
+def _insert(txn: Transaction, prepared: PreparedInsert, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    table = prepared.table
+    numbers = _numbers(txn)
+    txn.check_writable()
+
+    def row_ids(count: int) -> int:
+        return txn.row_ids(table, count) if count else 1
+
+    if len(parameter_rows) == 1:
+        rows: Sequence[Row] = prepared.rows(cx, parameter_rows[0], row_ids, numbers)
+    elif not parameter_rows:
+        return WriteResult(0, [] if prepared.returning else None)
+    elif prepared.bulk is None:
+        return _one_by_one(txn, prepared, cx, parameter_rows)
+    else:
+        rows = prepared.bulk(cx, parameter_rows, row_ids, numbers)
+    if prepared.conflict is not None:
+        return _insert_or_resolve(txn, prepared, cx, parameter_rows[0], rows, numbers)
+    if not rows:
+        return WriteResult(0, [] if prepared.returning else None)
+    check_insert(txn, prepared, rows)
+    txn.apply(RowsInserted(table.id, prepared.types, rows))
+    returned = None
+    if prepared.returning is not None:
+        number = txn.number
+        returned = prepared.returning.run(cx, parameter_rows[0], [(number, *row) for row in rows])
+    return WriteResult(len(rows), returned, _last(prepared, rows))
+
+
+def _last(prepared: PreparedInsert, rows: Sequence[Row]) -> int | None:
+    if prepared.identity is None or not rows:
+        return None
+    last: int | None = rows[-1][prepared.identity.slot - 1]
+    return last
+
+
+def check_insert(txn: Transaction, prepared: PreparedInsert, rows: Sequence[Row]) -> None:
+    """Hold new rows (in slot order) against the keys and references of their table."""
+    effects = prepared.effects
+    if len(rows) >= BULK:
+        uniques = effects.uniques
+        if uniques and uniques[0].index_id is None:
+            check_new_keys(txn, prepared.table, uniques[0], rows)
+            uniques = uniques[1:]
+        if uniques or effects.computed:
+            stored = [(0, *row) for row in rows]
+            check_unique(txn, prepared.table, uniques, stored)
+            effects.compute_indexes(stored)
+    elif effects.uniques or effects.computed:
+        stored = [(0, *row) for row in rows]
+        check_unique(txn, prepared.table, effects.uniques, stored)
+        effects.compute_indexes(stored)
+    if effects.references:
+        check_references(txn, effects, rows, -1)
+
+
+# ---- INSERT … ON CONFLICT
+
+
+@dataclass(slots=True)
+class _Resolved:
+    """What becomes of proposed rows."""
+
+    inserted: list[Row]
+    updated: Pairs
+    shown: list[Row]
+    count: int = 0
+
+
+def _insert_or_resolve(
+    txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters, rows: Sequence[Row], numbers: Numbers
+) -> WriteResult:
+    resolved = _resolve(txn, prepared, cx, p, rows, numbers)
+    table, conflict = prepared.table, prepared.conflict
+    assert conflict is not None
+    news = [(txn.number, *row) for row in resolved.inserted]
+    key_of = key_function(table)
+    changed = [new for _, new in resolved.updated]
+    leaving = {key_of(old) for old, _ in resolved.updated}
+    check_unique(txn, table, prepared.effects.uniques, news + changed if conflict.slots else news, leaving)
+    prepared.effects.compute_indexes(news)
+    check_references(txn, prepared.effects, news)
+    mark = txn.mark() if resolved.updated else None
+    try:
+        if resolved.updated and conflict.effects is not None:
+            _apply_pairs(txn, table, conflict.slots, resolved.updated, conflict.effects, cx, numbers)
+        if resolved.inserted:
+            txn.apply(RowsInserted(table.id, prepared.types, resolved.inserted))
+    except BaseException:
+        if mark is not None:
+            txn.reset(mark)
+        raise
+    returned = prepared.returning.run(cx, p, resolved.shown) if prepared.returning is not None else None
+    return WriteResult(resolved.count, returned, _last(prepared, resolved.inserted))
+
+
+def _resolve(
+    txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters, rows: Sequence[Row], numbers: Numbers
+) -> _Resolved:
+    table, conflict, number = prepared.table, prepared.conflict, txn.number
+    assert conflict is not None
+    result = _Resolved([], [], [])
+    own: list[set[Any]] = [set() for _ in conflict.arbiters]
+    touched: set[Any] = set()
+    reader = txn.queries.table(table)
+    key_of = key_function(table)
+    for row in rows:
+        stored = (number, *row)
+        keys = [unique.key(stored) for unique in conflict.arbiters]
+        met_own = any(key is not None and key in taken for key, taken in zip(keys, own, strict=True))
+        existing = None if met_own else _existing(reader, conflict.arbiters, keys)
+        if existing is None and not met_own:
+            for key, taken in zip(keys, own, strict=True):
+                taken.add(key)
+            result.inserted.append(row)
+            result.shown.append(stored)
+            result.count += 1
+        elif conflict.update is not None:
+            if existing is None or key_of(existing) in touched:
+                raise_second_time()
+            _update_existing(prepared, cx, p, existing, stored, numbers, result, touched)
+    return result
+
+
+def raise_second_time() -> None:
+    """Raise CardinalityViolation: one row met twice."""
+    raise CardinalityViolation(
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+        hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+    )
+
+
+def _existing(reader: Any, arbiters: Sequence[Any], keys: Sequence[Any]) -> Row | None:
+    for unique, key in zip(arbiters, keys, strict=True):
+        if key is None:
+            continue
+        if unique.index_id is None:
+            row: Row | None = reader.get(key[0] if len(key) == 1 else key)
+        else:
+            row = next(iter(reader.index(unique.index_id).lookup(key)), None)
+        if row is not None:
+            return row
+    return None
+
+
+def _update_existing(
+    prepared: PreparedInsert, cx: Execution, p: Parameters, existing: Row, proposed: Row, numbers: Numbers, result: _Resolved, touched: set[Any]
+) -> None:
+    conflict = prepared.conflict
+    assert conflict is not None
+    assert conflict.update is not None
+    assert conflict.finish is not None
+    computed = conflict.update.run(cx, p, [(existing, proposed)])
+    if not computed:
+        return
+    touched.add(key_function(prepared.table)(existing))
+    values = conflict.finish(cx, p, existing, computed[0], numbers)
+    new = existing if values is None else replaced(existing, conflict.slots, values, proposed[0])
+    if values is not None:
+        result.updated.append((existing, new))
+    result.shown.append(new)
+    result.count += 1
+
+
+# ---- UPDATE
+
+
+def _update(txn: Transaction, prepared: PreparedUpdate, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    if prepared.key is None:
+        if len(parameter_rows) != 1:
+            return _one_by_one(txn, prepared, cx, parameter_rows)
+        return _update_targets(txn, prepared, cx, parameter_rows[0])
+    if len(parameter_rows) == 1:
+        return _update_key(txn, prepared, cx, parameter_rows[0])
+    effects = prepared.effects
+    if effects.uniques or effects.referenced or prepared.returning is not None or prepared.moves:
+        return _one_by_one(txn, prepared, cx, parameter_rows)
+    return _update_keys(txn, prepared, cx, parameter_rows)
+
+
+def _update_key(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters) -> WriteResult:
+    table = prepared.table
+    key = prepared.key(cx, p)  # type: ignore[misc]
+    editor = txn.editor
+    row = None if key is None else editor.table(table).get(key)
+    values = () if row is None else prepared.change(cx, p, row, _numbers(txn))  # type: ignore[misc, call-arg]
+    if not values:
+        # Nothing is written, so nothing but this read tells a later commit what the statement saw.
+        if key is not None:
+            txn.queries.table(table).get(key)
+        if row is None or values == ():
+            return WriteResult(0, [] if prepared.returning else None)
+        return WriteResult(1, _shown(prepared.returning, cx, p, [row], None))
+    if prepared.effects.free:
+        txn.apply(RowsUpdated(table.id, prepared.key_types, (key,), prepared.slots, prepared.types, (values,)))
+        if prepared.returning is None:
+            return _ONE
+        return WriteResult(1, _shown(prepared.returning, cx, p, [replaced(row, prepared.slots, values, txn.number)], None))
+    new = replaced(row, prepared.slots, values, txn.number)
+    _apply_pairs(txn, table, prepared.slots, [(row, new)], prepared.effects, cx, _numbers(txn))
+    return WriteResult(1, _shown(prepared.returning, cx, p, [new], None))
+
+
+_ONE = WriteResult(1)
+
+
+def _update_keys(txn: Transaction, prepared: PreparedUpdate, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    """Many updates by key in one event; a key that comes again ends the event, so that it sees its earlier change."""
+    table, key_of, change = prepared.table, prepared.key, prepared.change
+    numbers = _numbers(txn)
+    mark = None
+    waiting: dict[Any, Row] = {}
+    olds: list[Row] = []
+    count = 0
+    get = txn.editor.table(table).get
+    try:
+        for p in parameter_rows:
+            key = key_of(cx, p)  # type: ignore[misc]
+            if key in waiting:
+                mark = mark or txn.mark()
+                _apply_batch(txn, prepared, waiting, olds)
+                waiting, olds = {}, []
+                get = txn.editor.table(table).get
+            row = None if key is None else get(key)
+            values = () if row is None else change(cx, p, row, numbers)  # type: ignore[misc, call-arg]
+            if values:
+                count += 1
+                waiting[key] = values
+                olds.append(row)  # type: ignore[arg-type]
+                continue
+            if key is not None:
+                txn.queries.table(table).get(key)
+            count += values is None
+        _apply_batch(txn, prepared, waiting, olds)
+    except BaseException:
+        if mark is not None:
+            txn.reset(mark)
+        raise
+    return WriteResult(count)
+
+
+def _apply_batch(txn: Transaction, prepared: PreparedUpdate, waiting: dict[Any, Row], olds: list[Row]) -> None:
+    if not waiting:
+        return
+    effects = prepared.effects
+    if not effects.free:
+        number = txn.number
+        news = [replaced(old, prepared.slots, values, number) for old, values in zip(olds, waiting.values(), strict=True)]
+        effects.compute_indexes(news)
+        check_references(txn, effects, news)
+    txn.apply(
+        RowsUpdated(prepared.table.id, prepared.key_types, list(waiting), prepared.slots, prepared.types, list(waiting.values()))
+    )
+
+
+def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters) -> WriteResult:
+    assert prepared.targets is not None
+    assert prepared.finish is not None
+    txn.check_writable()
+    finish, slots, number, numbers = prepared.finish, prepared.slots, txn.number, _numbers(txn)
+    pairs: Pairs = []
+    shown: list[Row] = []
+    sources: list[Row] = []
+    seen: set[Any] = set()
+    for target in fetched(prepared.targets, cx, p):
+        old = target[0]
+        key = prepared.key_of(old)
+        if key in seen:
+            continue
+        seen.add(key)
+        values = finish(cx, p, target, numbers)  # type: ignore[call-arg]
+        new = old if values is None else replaced(old, slots, values, number)
+        if values is not None:
+            pairs.append((old, new))
+        shown.append(new)
+        sources.append(target)
+    if pairs:
+        _apply_pairs(txn, prepared.table, slots, pairs, prepared.effects, cx, numbers)
+    return WriteResult(len(shown), _shown(prepared.returning, cx, p, shown, sources))
+
+
+def _apply_pairs(txn: Transaction, table: Table, slots: tuple[int, ...], pairs: Pairs, effects: Any, cx: Execution, numbers: Numbers) -> None:
+    if effects.referenced:
+        mark = txn.mark()
+        try:
+            cascade = Cascade(txn, cx, numbers)
+            cascade.update(table, slots, pairs)
+            cascade.run()
+        except BaseException:
+            txn.reset(mark)
+            raise
+        return
+    key_of = key_function(table)
+    keys = [key_of(old) for old, _ in pairs]
+    if not effects.free:
+        news = [new for _, new in pairs]
+        check_unique(txn, table, effects.uniques, news, set(keys))
+        effects.compute_indexes(news)
+        check_references(txn, effects, news)
+    types = {c.slot: c.datatype for c in table.columns}
+    values = [tuple([new[s] for s in slots]) for _, new in pairs]
+    txn.apply(RowsUpdated(table.id, key_types(table), keys, slots, tuple(types[s] for s in slots), values))
+
+
+def _shown(returning: Returning | None, cx: Execution, p: Parameters, rows: list[Row], sources: list[Row] | None) -> list[Row] | None:
+    """The rows of RETURNING; `sources` are the target query's tuples, beside which other tables' columns stand."""
+    if returning is None:
+        return None
+    if returning.extra is None or sources is None:
+        return returning.projection.run(cx, p, rows)
+    first = returning.extra
+    return returning.projection.run(cx, p, [(row, (0, *source[first:])) for row, source in zip(rows, sources, strict=True)])
+
+
+# ---- DELETE, TRUNCATE
+
+
+def _delete(txn: Transaction, prepared: PreparedDelete, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    if prepared.key is None:
+        if len(parameter_rows) != 1:
+            return _one_by_one(txn, prepared, cx, parameter_rows)
+        return _delete_targets(txn, prepared, cx, parameter_rows[0])
+    if len(parameter_rows) > 1 and (prepared.effects.referenced or prepared.returning is not None):
+        return _one_by_one(txn, prepared, cx, parameter_rows)
+    table = prepared.table
+    get = txn.editor.table(table).get
+    found: dict[Any, Row] = {}
+    for p in parameter_rows:
+        key = prepared.key(cx, p)
+        row = None if key is None or key in found else get(key)
+        if row is not None and (prepared.matches is None or prepared.matches(cx, p, row)):
+            found[key] = row
+        elif key is not None:
+            txn.queries.table(table).get(key)
+    rows = list(found.values())
+    _apply_delete(txn, prepared, rows, cx)
+    return WriteResult(len(rows), _shown(prepared.returning, cx, parameter_rows[0], rows, None) if parameter_rows else None)
+
+
+def _delete_targets(txn: Transaction, prepared: PreparedDelete, cx: Execution, p: Parameters) -> WriteResult:
+    assert prepared.targets is not None
+    txn.check_writable()
+    found: dict[Any, Row] = {}
+    for target in fetched(prepared.targets, cx, p):
+        found.setdefault(prepared.key_of(target[0]), target)
+    rows = [target[0] for target in found.values()]
+    _apply_delete(txn, prepared, rows, cx)
+    return WriteResult(len(rows), _shown(prepared.returning, cx, p, rows, list(found.values())))
+
+
+def _apply_delete(txn: Transaction, prepared: PreparedDelete, rows: list[Row], cx: Execution) -> None:
+    if not rows:
+        return
+    table, referenced = prepared.table, prepared.effects.referenced
+    if all(ref.key.on_delete in PASSIVE and ref.table.id != table.id for ref in referenced):
+        for ref in referenced:
+            keys = reference_keys(ref, rows)
+            if is_deferred(txn, ref.key.name, ref.key.deferrable, ref.key.deferred):
+                put_off_reference(txn, ref, keys)
+                continue
+            for child in children(txn, ref, keys)[:1]:
+                values = tuple([child[s] for s in ref.slots])
+                restrict = ref.key.on_delete.value == "RESTRICT"
+                still_referenced(table, ref.table, ref.key.name, ref.parent_columns, values, restrict)
+        txn.apply(RowsDeleted(table.id, prepared.key_types, [prepared.key_of(row) for row in rows]))
+        return
+    mark = txn.mark()
+    try:
+        cascade = Cascade(txn, cx, _numbers(txn))
+        cascade.delete(table, rows)
+        cascade.run()
+    except BaseException:
+        txn.reset(mark)
+        raise
+
+
+def reference_keys(ref: Any, rows: Sequence[Row]) -> set[Row]:
+    """The referenced key's values in rows of the parent, without those that have a NULL."""
+    return {values for row in rows if None not in (values := tuple([row[s] for s in ref.parent_slots]))}
+
+
+def _truncate(txn: Transaction, prepared: PreparedTruncate, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    for table in prepared.tables:
+        key_of = key_function(table)
+        keys = [key_of(row) for batch in txn.queries.table(table).unordered() for row in batch]
+        if keys:
+            txn.apply(RowsDeleted(table.id, key_types(table), keys))
+    for sequence_id in prepared.sequences:
+        txn.apply(SequenceAdvanced(sequence_id, None))
+    return WriteResult(-1)
+
+
+_RUN: dict[type, Callable[[Transaction, Any, Execution, Sequence[Parameters]], WriteResult]] = {
+    PreparedInsert: _insert, PreparedUpdate: _update, PreparedDelete: _delete, PreparedTruncate: _truncate,
+}  # fmt: skip

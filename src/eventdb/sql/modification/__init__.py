@@ -1,0 +1,43 @@
+"""Data modification: INSERT, UPDATE, DELETE, TRUNCATE and MERGE prepared for execution by `engine.write`.
+
+What one row alone can tell (types, NOT NULL, CHECK, generated columns, defaults) is compiled into the prepared functions; what needs
+other rows (PRIMARY KEY, UNIQUE, FOREIGN KEY) is described by `effects.Effects` and checked by the engine.
+"""
+
+from __future__ import annotations
+
+from eventdb.errors import NotSupportedError
+from eventdb.sql.environment import Environment
+from eventdb.sql.modification.delete import prepare_delete, prepare_truncate
+from eventdb.sql.modification.insert import prepare_insert
+from eventdb.sql.modification.prepared import (
+    PreparedDelete,
+    PreparedInsert,
+    PreparedTruncate,
+    PreparedUpdate,
+    PreparedWrite,
+)
+from eventdb.sql.modification.update import prepare_update
+from eventdb.sql.parser import ast
+
+__all__ = [
+    "PreparedDelete", "PreparedInsert", "PreparedTruncate", "PreparedUpdate", "PreparedWrite", "prepare_delete",
+    "prepare_insert", "prepare_truncate", "prepare_update", "prepare_write",
+]  # fmt: skip
+
+Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
+
+
+def prepare_write(statement: Write, env: Environment) -> PreparedWrite:
+    """Bind and compile any statement that changes rows."""
+    match statement:
+        case ast.Insert():
+            return prepare_insert(statement, env)
+        case ast.Update():
+            return prepare_update(statement, env)
+        case ast.Delete():
+            return prepare_delete(statement, env)
+        case ast.Merge():
+            raise NotSupportedError("MERGE is not supported").at(statement.position, env.text)
+        case ast.Truncate():
+            return prepare_truncate(statement, env)

@@ -1,0 +1,134 @@
+"""What preparing a write gives: compiled functions and the description of what else must be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventdb.model.datatype import TEXT, DataType
+from eventdb.model.schema import Column, Table
+from eventdb.sql.environment import Environment, Execution
+from eventdb.sql.modification.effects import Effects, UniqueKey
+from eventdb.sql.prepared import PreparedProjection, PreparedQuery, ResultColumn
+
+Row = tuple[Any, ...]
+Parameters = tuple[Any, ...]
+RowIds = Callable[[int], int]
+"""Reserves that many hidden row ids and gives the first."""
+Numbers = Callable[[int, int], Sequence[int]]
+"""Takes values of a sequence: (sequence id, count)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictAction:
+    """ON CONFLICT. `arbiters` empty: any unique key. `update` gives, over (stored row, proposed row) pairs, the new row's values in slot
+    order; None for DO NOTHING. `effects`: what an update must be checked for."""
+
+    arbiters: tuple[UniqueKey, ...]
+    update: PreparedProjection | None = None
+    slots: tuple[int, ...] = ()
+    finish: Callable[[Execution, Parameters, Row, Row], Row | None] | None = None
+    effects: Effects | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInsert:
+    """INSERT. `rows(execution, parameters, row_ids, numbers)`: the new rows in slot order (without start number), checked for all that a row alone
+    can tell. `bulk(execution, parameter_rows, row_ids, numbers)`: the same for many parameter rows of a plain VALUES with parameters, by
+    column; None where the statement has another form."""
+
+    table: Table
+    types: tuple[DataType, ...]
+    columns: tuple[ResultColumn, ...]
+    parameters: tuple[DataType, ...]
+    source: str
+    plan: str
+    rows: Callable[[Execution, Parameters, RowIds, Numbers], list[Row]]
+    bulk: Callable[[Execution, Sequence[Parameters], RowIds, Numbers], Sequence[Row]] | None
+    effects: Effects
+    identity: Column | None
+    """The column whose value is `lastrowid`."""
+    conflict: ConflictAction | None = None
+    returning: PreparedProjection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedUpdate:
+    """UPDATE. Either `key(execution, parameters)` gives the one key that it can touch (None: none) and `change(execution, parameters, stored row)`
+    the new values of `slots`, () where the WHERE clause drops the row, None where nothing changes; or `targets` is a query for
+    (stored row, outputs…) and `finish(execution, parameters, target)` gives the values likewise."""
+
+    table: Table
+    types: tuple[DataType, ...]
+    key_types: tuple[DataType, ...]
+    columns: tuple[ResultColumn, ...]
+    parameters: tuple[DataType, ...]
+    source: str
+    plan: str
+    slots: tuple[int, ...]
+    effects: Effects
+    key_of: Callable[[Row], Any]
+    moves: bool
+    """Whether key columns change."""
+    key: Callable[[Execution, Parameters], Any] | None = None
+    change: Callable[[Execution, Parameters, Row], Row | None] | None = None
+    targets: PreparedQuery | None = None
+    finish: Callable[[Execution, Parameters, Row], Row | None] | None = None
+    returning: Returning | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDelete:
+    """DELETE, by `key` and `keep` (truthy where the rest of WHERE keeps the row out of it), or by `targets`."""
+
+    table: Table
+    key_types: tuple[DataType, ...]
+    columns: tuple[ResultColumn, ...]
+    parameters: tuple[DataType, ...]
+    source: str
+    plan: str
+    effects: Effects
+    key_of: Callable[[Row], Any]
+    key: Callable[[Execution, Parameters], Any] | None = None
+    matches: Callable[[Execution, Parameters, Row], Any] | None = None
+    targets: PreparedQuery | None = None
+    returning: Returning | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """RETURNING of UPDATE and DELETE: over stored rows; with `extra`, over pairs of stored row and the row of what the other tables gave,
+    which are the outputs of the target query from place `extra` on."""
+
+    projection: PreparedProjection
+    extra: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTruncate:
+    """TRUNCATE: every row of `tables`; `sequences` start again. `outside`: foreign keys from tables that are not truncated."""
+
+    tables: tuple[Table, ...]
+    sequences: tuple[int, ...]
+    columns: tuple[ResultColumn, ...] = field(default=())
+    parameters: tuple[DataType, ...] = field(default=())
+    source: str = ""
+    plan: str = "Truncate"
+
+
+PreparedWrite = PreparedInsert | PreparedUpdate | PreparedDelete | PreparedTruncate
+
+
+def key_function(table: Table) -> Callable[[Row], Any]:
+    """The function from a stored row to its key in the table's tree."""
+    slots = table.key_slots
+    if len(slots) == 1:
+        slot = slots[0]
+        return lambda row: row[slot]
+    return lambda row: tuple([row[s] for s in slots])
+
+
+def resolved_parameters(env: Environment) -> tuple[DataType, ...]:
+    """The parameters' types; TEXT for one whose place says nothing, as PostgreSQL takes an untyped literal."""
+    return tuple(TEXT if t is None else t for t in env.parameter_types)
