@@ -116,6 +116,8 @@ class AppendFile(ReadFile):
             _sync(self._fd)
         except OSError as failure:
             raise translate(failure, "sync", self.path) from failure
+        except ValueError as failure:  # closed: Python refuses the descriptor before the system does
+            raise IOFailure(f"cannot sync {self.path!r}: the file is closed") from failure
 
     def truncate(self, size: int) -> None:
         """Cut the file to `size` bytes."""
