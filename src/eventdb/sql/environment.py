@@ -56,6 +56,8 @@ class Environment:
     search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
     moment: MomentBinder = _no_moments
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
+    statistics: Callable[[Table], int] | None = None
+    """How many rows a table has now, for the planner; None: nothing is known."""
 
 
 class Execution(Protocol):

@@ -1,0 +1,200 @@
+"""Generated code of joins: hash joins, nested loops, semi and anti joins, and look-ups in tables kept for correlated subqueries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventdb.sql.compiler.generator import PRODUCERS, Generator, Need, places
+from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, nested
+from eventdb.sql.expressions.bound import Expr
+from eventdb.sql.planner import nodes as plan
+from eventdb.sql.planner.walk import free, inputs, visible
+
+
+def _present(g: Generator, keys: Sequence[Expr]) -> Steps:
+    """Tests that no key is NULL."""
+    steps: Steps = []
+    for key in keys:
+        if key.nullable:
+            steps.append(If(f"{g.value(key)} is not None"))
+    return steps
+
+
+def hash_table(g: Generator, node: plan.Node, keys: Sequence[Expr], need: Need, unique: bool) -> tuple[str, list[str]]:
+    """Write a hash table of the node's rows by key, NULL keys left out: (its name, the carriers packed in it)."""
+    names = g.carriers(node, need)
+
+    def write() -> str:
+        name = f"hash{g.number()}"
+        steps = [*g.produce(node, need | places(tuple(keys))), *_present(g, keys)]
+        key, row = g.key_of(keys), g.pack(names)
+        if unique and comprehensible(steps) and ":=" not in key:
+            from eventdb.sql.compiler.steps import clauses
+
+            g.write(f"{name} = {{{key}: {row} {clauses(steps)}}}")
+        elif unique:
+            g.write(f"{name} = {{}}", *nested(steps, [f"{name}[{key}] = {row}"]))
+        else:
+            body = [f"key = {key}", f"if key in {name}: {name}[key].append({row})", f"else: {name}[key] = [{row}]"]
+            g.write(f"{name} = {{}}", *nested(steps, body))
+        return name
+
+    return g.shared(node, write), names
+
+
+def _hash_join(g: Generator, node: plan.HashJoin, need: Need) -> Steps:
+    inner_need = need | places(node.conditions)
+    if node.kind == "full":
+        return _full_join(g, node, inner_need)
+    left = g.produce(node.left, inner_need | places(node.left_keys))
+    unique = node.unique and not (node.kind == "left" and node.conditions)
+    table, names = hash_table(g, node.right, node.right_keys, inner_need, unique)
+    key, target = g.key_of(node.left_keys), g.target(names)
+    conditions: Steps = [If(g.condition(c)) for c in node.conditions]
+    if node.kind == "inner" and unique:
+        if not names:
+            return [*left, If(f"{key} in {table}"), *conditions]
+        if len(names) == 1:
+            return [*left, Let(target, f"{table}.get({key})"), If(f"{target} is not None"), *conditions]
+        found = f"match{g.number()}"
+        return [*left, Let(found, f"{table}.get({key})"), If(f"{found} is not None"), Let(target, found), *conditions]
+    if node.kind == "inner":
+        return [*left, For(target, f"{table}.get({key}, ())"), *conditions]
+    nulls = g.nulls(names, inner_need) if names else "None"
+    if unique:
+        return [*left, Let(target, f"{table}.get({key}, {nulls})")]
+    if not conditions:
+        return [*left, For(target, f"{table}.get({key}, {g.tuple_of([nulls])})")]
+    matches = f"[{g.pack(names)} for {target} in {table}.get({key}, ()) {clauses(conditions)}]"
+    return [*left, For(target, f"{matches} or {g.tuple_of([nulls])}")]
+
+
+def _full_join(g: Generator, node: plan.HashJoin, need: Need) -> Steps:
+    """Matches and rows of the left side without one as they come, then what no row matched of the right side."""
+    number = g.number()
+    left_names, right_names = g.carriers(node.left, need), g.carriers(node.right, need)
+    left_key_need, right_key_need = places(node.left_keys), places(node.right_keys)
+    left_nulls, right_nulls = g.nulls(left_names, need) if left_names else "None", g.nulls(right_names, need) if right_names else "None"
+    rows, table, matched, joined = f"right{number}", f"hash{number}", f"matched{number}", f"joined{number}"
+    right = g.produce(node.right, need | right_key_need)
+    present = " and ".join(f"{g.value(k)} is not None" for k in node.right_keys if k.nullable)
+    entry = f"{table}.setdefault({g.key_of(node.right_keys) if node.right_keys else '()'}, []).append((len({rows}), {g.pack(right_names)}))"
+    g.write(f"{rows} = []", f"{table} = {{}}", *nested(right, [f"if {present}: {entry}" if present else entry, f"{rows}.append({g.pack(right_names)})"]))
+    left = g.produce(node.left, need | left_key_need)
+    key = g.key_of(node.left_keys) if node.left_keys else "()"
+    test = " and ".join(g.condition(c) for c in node.conditions) or "True"
+    g.write(f"{matched} = set()", f"{joined} = []")
+    body = [
+        "found = False",
+        f"for number, candidate in {table}.get({key}, ()):",
+        f" {g.target(right_names)} = candidate",
+        f" if {test}:",
+        "  found = True",
+        f"  {matched}.add(number)",
+        f"  {joined}.append(({g.pack(left_names)}, {g.pack(right_names)}))",
+        f"if not found: {joined}.append(({g.pack(left_names)}, {right_nulls}))",
+    ]
+    g.write(*nested(left, body))
+    g.write(f"{joined} += [({left_nulls}, x) for i, x in enumerate({rows}) if i not in {matched}]")
+    return [For(f"{_unpack(left_names)}, {_unpack(right_names)}", joined)]
+
+
+def _unpack(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"({', '.join(names)})" if names else "_"
+
+
+_INLINE = (plan.Access, plan.Filter, plan.Project, plan.Single, plan.Series, plan.Values, plan.CommonScan, plan.SystemScan, plan.NestedLoop)
+
+
+def _is_inline(node: plan.Node) -> bool:
+    """Whether a dependent subplan is a mere run of loops and tests."""
+    return isinstance(node, _INLINE) and all(_is_inline(child) for child in inputs(node))
+
+
+def _nested_loop(g: Generator, node: plan.NestedLoop, need: Need) -> Steps:
+    inner_need = need | places(node.conditions)
+    outside = frozenset((c.relation, c.ordinal) for c in free(node.right))
+    left = g.produce(node.left, inner_need | outside)
+    depends = any(relation in visible(node.left) for relation, _ in outside)
+    conditions: Steps = [If(g.condition(c)) for c in node.conditions]
+    if depends and _is_inline(node.right):
+        right = g.produce(node.right, inner_need)
+        if node.kind == "inner":
+            return [*left, *right, *conditions]
+        names = g.carriers(node.right, inner_need)
+        nulls = g.nulls(names, inner_need) if names else "None"
+        if isinstance(node.right, plan.KeyLookup) and len(right) == 2 and not conditions and isinstance(right[0], Let) and names == [right[0].target]:
+            return [*left, Let(names[0], f"{right[0].source} or {nulls}")]
+        steps = [*right, *conditions]
+        if comprehensible(steps) and isinstance(steps[0], For):
+            return [*left, For(g.target(names), f"[{g.pack(names)} {clauses(steps)}] or {g.tuple_of([nulls])}")]
+        if comprehensible([For("_", "(0,)"), *steps]):
+            return [*left, For(g.target(names), f"[{g.pack(names)} for _ in (0,) {clauses(steps)}] or {g.tuple_of([nulls])}")]
+    if depends:
+        rows, names = g.list_function(node.right, inner_need)
+    else:
+        names = g.carriers(node.right, inner_need)
+        rows = g.shared(node.right, lambda: g.collected(node.right, inner_need)[0])
+    if node.kind == "inner":
+        return [*left, For(g.target(names), rows), *conditions]
+    nulls = g.tuple_of([g.nulls(names, inner_need) if names else "None"])
+    if not conditions:
+        return [*left, For(g.target(names), f"{rows} or {nulls}")]
+    return [*left, For(g.target(names), f"[{g.pack(names)} for {g.target(names)} in {rows} {clauses(conditions)}] or {nulls}")]
+
+
+def _key_set(g: Generator, node: plan.Node, keys: Sequence[Expr], with_null: bool = False) -> str:
+    """Write the set of the node's keys."""
+
+    def write() -> str:
+        name = f"keys{g.number()}"
+        steps = g.produce(node, places(tuple(keys)))
+        if not with_null:
+            steps = [*steps, *_present(g, keys)]
+        key = g.key_of(keys)
+        if comprehensible(steps):
+            g.write(f"{name} = {{{key} {clauses(steps)}}}")
+        else:
+            g.write(f"{name} = set()", *nested(steps, [f"{name}.add({key})"]))
+        return name
+
+    return g.shared(node, write)
+
+
+def _matches(g: Generator, node: plan.SemiJoin | plan.AntiJoin) -> str:
+    """Source of the test whether the current left row has a match."""
+    if not node.conditions:
+        return f"{g.key_of(node.left_keys)} in {_key_set(g, node.right, node.right_keys)}"
+    need = places(node.conditions)
+    table, names = hash_table(g, node.right, node.right_keys, need, False)
+    tests: Steps = [If(g.condition(c)) for c in node.conditions]
+    return f"any([True for {g.target(names)} in {table}.get({g.key_of(node.left_keys)}, ()) {clauses(tests)}])"
+
+
+def _semi_join(g: Generator, node: plan.SemiJoin, need: Need) -> Steps:
+    left = g.produce(node.left, need | places(node.left_keys) | places(node.conditions))
+    return [*left, If(_matches(g, node))]
+
+
+def _anti_join(g: Generator, node: plan.AntiJoin, need: Need) -> Steps:
+    left = g.produce(node.left, need | places(node.left_keys) | places(node.conditions))
+    if not node.null_aware:
+        return [*left, If(f"not {_matches(g, node)}" if node.conditions else _matches(g, node).replace(" in keys", " not in keys").replace(" in shared", " not in shared"))]
+    keys = _key_set(g, node.right, node.right_keys, with_null=True)
+    key = g.key_of(node.left_keys)
+    tests = [f"{key} not in {keys}"]
+    if node.left_keys[0].nullable:
+        tests.append(f"{key} is not None")
+    if node.right_keys[0].nullable:
+        tests.append(f"None not in {keys}")
+    return [*left, If(f"({' and '.join(tests)} or not {keys})")]
+
+
+def _lookup(g: Generator, node: plan.Lookup, need: Need) -> Steps:
+    table, names = hash_table(g, node.input, node.keys, need, False)
+    return [For(g.target(names), f"{table}.get({g.key_of(node.values)}, ())")]
+
+
+PRODUCERS.update({
+    plan.HashJoin: _hash_join, plan.NestedLoop: _nested_loop, plan.SemiJoin: _semi_join, plan.AntiJoin: _anti_join, plan.Lookup: _lookup,
+})  # fmt: skip

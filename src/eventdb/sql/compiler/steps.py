@@ -1,0 +1,87 @@
+"""Pipelines: a linear run of steps (loops, tests, names) that ends in something done with each row.
+
+A pipeline is written as nested statements, or, where all is expressions, as one comprehension, which Python runs faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """For each item of `iterable`; `batches`: the items are lists of rows, one level above the rows."""
+
+    target: str
+    iterable: str
+    batches: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    target: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Count the rows that pass here for a plan node (EXPLAIN ANALYZE)."""
+
+    node: int
+
+
+Step = For | If | Let | Count
+Steps = list[Step]
+
+
+def loops(steps: Sequence[Step]) -> bool:
+    return any(isinstance(step, For) for step in steps)
+
+
+def comprehensible(steps: Sequence[Step], element: str = "") -> bool:
+    """Whether the steps may be a comprehension: Python allows no `:=` in its iterables."""
+    return loops(steps) and not any(
+        isinstance(s, Count) or (isinstance(s, For) and ":=" in s.iterable) or (isinstance(s, Let) and ":=" in s.source) for s in steps
+    )
+
+
+def clauses(steps: Sequence[Step]) -> str:
+    """The for and if clauses of a comprehension."""
+    parts = []
+    for step in steps:
+        if isinstance(step, For):
+            parts.append(f"for {step.target} in {step.iterable}")
+        elif isinstance(step, Let):
+            parts.append(f"for {step.target} in ({step.source},)")
+        elif isinstance(step, If):
+            parts.append(f"if {step.condition}")
+    return " ".join(parts)
+
+
+def nested(steps: Sequence[Step], body: Sequence[str]) -> list[str]:
+    """The steps as nested statements around `body`; one space a level, as Python allows only a hundred levels."""
+    lines: list[str] = []
+    depth = 0
+    for step in steps:
+        pad = " " * depth
+        if isinstance(step, For):
+            note = f"  # {step.note}" if step.note else ""
+            lines.append(f"{pad}for {step.target} in {step.iterable}:{note}")
+            depth += 1
+        elif isinstance(step, If):
+            lines.append(f"{pad}if {step.condition}:")
+            depth += 1
+        elif isinstance(step, Let):
+            note = f"  # {step.note}" if step.note else ""
+            lines.append(f"{pad}{step.target} = {step.source}{note}")
+        else:
+            lines.append(f"{pad}rows_of[{step.node}] += 1")
+    return lines + [" " * depth + line for line in body]

@@ -1,0 +1,201 @@
+"""How many rows a node gives: exact counts of the stored tables, rules of thumb for the rest. Only ratios matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from eventdb.model.catalog import Catalog
+from eventdb.model.schema import Index, Table
+from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, Logical
+from eventdb.sql.planner.nodes import (
+    Access,
+    Aggregate,
+    AntiJoin,
+    CommonScan,
+    CommonTables,
+    Distinct,
+    Filter,
+    HashJoin,
+    IndexLookup,
+    IndexRange,
+    Join,
+    KeyLookup,
+    KeyRange,
+    Limit,
+    Lookup,
+    NestedLoop,
+    Node,
+    SemiJoin,
+    Series,
+    SetOperation,
+    Single,
+    SystemScan,
+    TopN,
+    Values,
+)
+from eventdb.sql.planner.walk import inputs
+
+_UNKNOWN_TABLE = 1000.0
+_MATCH = 0.1
+_RANGE = 0.3
+
+
+class Costs:
+    """Estimates over one catalog. `statistics` gives a table's present row count."""
+
+    def __init__(self, catalog: Catalog, statistics: Callable[[Table], int] | None = None) -> None:
+        self.catalog = catalog
+        self.statistics = statistics
+        self._tables: dict[int, float] = {}
+        self._rows: dict[int, tuple[Node, float]] = {}
+
+    def table(self, table: Table) -> float:
+        if table.id not in self._tables:
+            self._tables[table.id] = float(self.statistics(table)) if self.statistics is not None else _UNKNOWN_TABLE
+        return max(self._tables[table.id], 1.0)
+
+    def indexes(self, table: Table) -> tuple[Index, ...]:
+        return self.catalog.indexes_of(table.id)
+
+    def unique_slots(self, table: Table) -> list[frozenset[int]]:
+        """The sets of slots whose (non-NULL) values are unique in the table's present."""
+        found = [frozenset(table.key_slots)]
+        found += [frozenset(table.by_id[c].slot for c in u.columns) for u in table.uniques if not u.deferrable]
+        found += [
+            frozenset(table.by_id[c.column_id].slot for c in i.columns if c.column_id is not None)
+            for i in self.indexes(table)
+            if i.unique and i.where is None and all(c.column_id is not None for c in i.columns)
+        ]
+        return found
+
+    def unique(self, node: Node, keys: Sequence[Expr]) -> bool:
+        """Whether no two rows of a node have equal keys."""
+        while isinstance(node, Filter):
+            node = node.input
+        if isinstance(node, Access) and not node.versions:
+            slots = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
+            return any(u <= slots for u in self.unique_slots(node.table))
+        if isinstance(node, Aggregate):
+            places = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
+            return places >= set(range(len(node.groups)))
+        return False
+
+    def selectivity(self, condition: Expr, node: Node) -> float:
+        match condition:
+            case Constant():
+                return 1.0 if condition.value is True else 0.0
+            case Comparison(operator="="):
+                return min(1.0, self.equality(condition.left, node), self.equality(condition.right, node))
+            case Comparison(operator="<>"):
+                return 0.9
+            case Comparison():
+                return _RANGE
+            case InList():
+                return min(1.0, _MATCH * len(condition.items))
+            case Logical(operator="or"):
+                return min(1.0, sum(self.selectivity(c, node) for c in condition.operands))
+            case Logical(operator="and"):
+                result = 1.0
+                for c in condition.operands:
+                    result *= self.selectivity(c, node)
+                return result
+        return 0.5
+
+    def equality(self, side: Expr, node: Node) -> float:
+        """The part of a node's rows in which a column has a given value."""
+        if not isinstance(side, Column):
+            return 1.0
+        while isinstance(node, Filter):
+            node = node.input
+        if isinstance(node, Access) and node.relation == side.relation:
+            rows = self.table(node.table)
+            if frozenset((side.ordinal,)) in self.unique_slots(node.table):
+                return 1.0 / rows
+            return self.per_key(rows) / rows
+        return _MATCH
+
+    def per_key(self, rows: float) -> float:
+        """How many rows share a value of an ordinary column: nothing is known, so the root of all."""
+        return max(1.0, rows**0.5)
+
+    def rows(self, node: Node) -> float:
+        known = self._rows.get(id(node))
+        if known is None or known[0] is not node:
+            known = self._rows[id(node)] = (node, self._estimate(node))
+        return known[1]
+
+    def _estimate(self, node: Node) -> float:
+        match node:
+            case Single():
+                return 1.0
+            case KeyLookup():
+                return float(len(node.keys))
+            case IndexLookup():
+                return len(node.keys) * (1.0 if node.unique else self.per_key(self.table(node.table)))
+            case KeyRange() | IndexRange():
+                part = _MATCH if node.bounds.prefix else 1.0
+                for bound in (node.bounds.low, node.bounds.high):
+                    part *= _RANGE if bound is not None else 1.0
+                return max(1.0, self.table(node.table) * part)
+            case Access():
+                return self.table(node.table) * (2.0 if node.versions else 1.0)
+            case Values():
+                return float(len(node.rows))
+            case Series():
+                return 100.0
+            case SystemScan() | CommonScan():
+                return 100.0
+            case Filter():
+                rows = self.rows(node.input)
+                for condition in node.conditions:
+                    rows *= self.selectivity(condition, node.input)
+                return max(rows, 1.0)
+            case Join():
+                return self.join_rows(node.left, node.right, node.conditions, node.kind)
+            case HashJoin():
+                pairs = tuple(zip(node.left_keys, node.right_keys, strict=True))
+                return self.join_rows(node.left, node.right, [Comparison(k.datatype, "=", k, v) for k, v in pairs], node.kind)
+            case NestedLoop():
+                return self.join_rows(node.left, node.right, node.conditions, node.kind)
+            case SemiJoin() | AntiJoin():
+                return max(1.0, self.rows(node.left) * 0.5)
+            case Aggregate():
+                rows = self.rows(node.input)
+                return max(1.0, rows**0.5) if node.groups else 1.0
+            case Distinct():
+                return max(1.0, self.rows(node.input) * 0.5)
+            case SetOperation():
+                return sum(self.rows(i) for i in node.inputs)
+            case Limit() | TopN():
+                rows = self.rows(node.input)
+                limit = node.limit
+                return min(rows, float(limit.value)) if isinstance(limit, Constant) and limit.value is not None else rows
+            case Lookup():
+                return self.per_key(self.rows(node.input))
+            case CommonTables():
+                return self.rows(node.input)
+        children = inputs(node)
+        return self.rows(children[0]) if children else 1.0
+
+    def join_rows(self, left: Node, right: Node, conditions: Sequence[Expr], kind: str) -> float:
+        a, b = self.rows(left), self.rows(right)
+        rows = a * b
+        for condition in conditions:
+            if isinstance(condition, Comparison) and condition.operator == "=":
+                rows *= min(self.equality_in(condition.left, left, right), self.equality_in(condition.right, left, right))
+            else:
+                rows *= 0.5
+        if kind in ("left", "full"):
+            rows = max(rows, a)
+        return max(rows, 1.0)
+
+    def equality_in(self, side: Expr, left: Node, right: Node) -> float:
+        from eventdb.sql.planner.walk import stored
+
+        if not isinstance(side, Column):
+            return _MATCH
+        for node in (left, right):
+            for access in stored(node):
+                if access.relation == side.relation:
+                    return self.equality(side, access)
+        return _MATCH

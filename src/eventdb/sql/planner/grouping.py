@@ -1,0 +1,115 @@
+"""GROUP BY: expressions over the input rows become expressions over the groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from eventdb.errors import GroupingError
+from eventdb.sql.expressions.bound import Aggregate as AggregateCall
+from eventdb.sql.expressions.bound import Column, Expr, OrderKey
+from eventdb.sql.planner.nodes import Access, Aggregate, Filter, Node
+from eventdb.sql.planner.scope import QueryScope
+from eventdb.sql.planner.walk import has_subquery, nodes, transform, visible
+
+if TYPE_CHECKING:
+    from eventdb.sql.planner.binder import Binder
+
+
+@dataclass(slots=True)
+class Grouped:
+    plan: Node
+    expressions: list[Expr]
+    keys: list[OrderKey]
+
+
+def misplaced(scope: QueryScope, clause: str, position: int) -> NoReturn:
+    scope.fail(GroupingError, f"aggregate functions are not allowed in {clause}", position)
+
+
+def grouped(
+    binder: Binder, plan: Node, scope: QueryScope, groups: Sequence[Expr], outputs: Sequence[Expr], having: Expr | None,
+    keys: Sequence[OrderKey], explicit: bool,
+) -> Grouped:  # fmt: skip
+    """The plan with its Aggregate (and the HAVING filter), and outputs and sort keys in terms of the groups.
+
+    Raises GroupingError where an expression needs a column that isn't the same throughout a group.
+    """
+    stage = _Stage(scope, plan, next(binder.numbers), list(dict.fromkeys(groups)))
+    stage.extend_by_keys()
+    made = [stage.over_groups(e) for e in outputs]
+    made_keys = [replace(key, expression=stage.over_groups(key.expression)) for key in keys]
+    made_having = stage.over_groups(having) if having is not None else None
+    width = len(stage.groups)
+    shift = {-1 - i: width + i for i in range(len(stage.aggregates))}
+
+    def place(item: Any) -> Any:
+        """Aggregates were numbered -1, -2, … while the number of groups was still growing."""
+        if isinstance(item, Column) and item.relation == stage.relation and item.ordinal < 0:
+            return replace(item, ordinal=shift[item.ordinal])
+        return None
+
+    node: Node = Aggregate(plan, stage.relation, tuple(stage.groups), tuple(stage.aggregates), grouped=explicit)
+    if made_having is not None:
+        node = Filter(node, (transform(made_having, place),))
+    return Grouped(node, [transform(e, place) for e in made], [replace(k, expression=transform(k.expression, place)) for k in made_keys])
+
+
+class _Stage:
+    def __init__(self, scope: QueryScope, plan: Node, relation: int, groups: list[Expr]) -> None:
+        self.scope = scope
+        self.relation = relation
+        self.groups = groups
+        self.aggregates: list[AggregateCall] = []
+        self.inner = visible(plan)
+        self.tables = {n.relation: n.table for n in nodes(plan) if isinstance(n, Access) and not n.versions}
+
+    def extend_by_keys(self) -> None:
+        """Where a table's whole primary key is grouped by, all its columns are the same throughout a group."""
+        self.determined = set()
+        for relation, table in self.tables.items():
+            slots = {e.ordinal for e in self.groups if isinstance(e, Column) and e.relation == relation}
+            if table.primary_key is not None and slots >= {table.by_id[i].slot for i in table.primary_key.columns}:
+                self.determined.add(relation)
+
+    def over_groups(self, expr: Expr) -> Expr:
+        result: Expr = transform(expr, self._replace)
+        return result
+
+    def _replace(self, item: Any) -> Any:
+        if isinstance(item, AggregateCall):
+            return self._aggregate(item)
+        if not isinstance(item, Node) and not (isinstance(item, AggregateCall)):
+            number = self._group_number(item)
+            if number is not None:
+                return Column(item.datatype, self.relation, number, getattr(item, "name", ""), nullable=item.nullable, position=item.position)
+        if isinstance(item, Column) and item.relation in self.inner:
+            if item.relation in self.determined:
+                self.groups.append(item)
+                return Column(item.datatype, self.relation, len(self.groups) - 1, item.name, nullable=item.nullable, position=item.position)
+            message = f'column "{self._described(item)}" must appear in the GROUP BY clause or be used in an aggregate function'
+            self.scope.fail(GroupingError, message, item.position)
+        return None
+
+    def _group_number(self, item: Any) -> int | None:
+        for number, group in enumerate(self.groups):
+            if item is group or (type(item) is type(group) and item == group and not has_subquery(group)):
+                return number
+        return None
+
+    def _aggregate(self, call: AggregateCall) -> Expr:
+        for number, known in enumerate(self.aggregates):
+            if known == call and known.function.name == call.function.name and not has_subquery(call):
+                break
+        else:
+            number = len(self.aggregates)
+            self.aggregates.append(call)
+        return Column(call.datatype, self.relation, -1 - number, nullable=call.nullable, position=call.position)
+
+    def _described(self, column: Column) -> str:
+        for source in self.scope.item.sources:
+            for named in source.columns:
+                if named.expression == column:
+                    return f"{source.alias}.{named.name}"
+        return column.name or "?"

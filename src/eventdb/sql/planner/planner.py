@@ -1,0 +1,131 @@
+"""From a bound query to the plan that is compiled: the rewrite rules in order, then what is left is given a physical form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from eventdb.sql.expressions.bound import Comparison, Expr
+from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.nodes import (
+    AntiJoin,
+    BoundQuery,
+    Collect,
+    HashJoin,
+    Join,
+    KeyLookup,
+    NestedLoop,
+    Node,
+    SemiJoin,
+)
+from eventdb.sql.planner.rules import RULES, Context
+from eventdb.sql.planner.walk import bottom_up, free, rebuild, relations, visible
+
+_DEEPEST = 12
+
+
+def planned(bound: BoundQuery, context: Context, optimise: bool = True) -> BoundQuery:
+    """The query with the rules applied (all of them or, to compare against, none) and every node in a form that can be compiled."""
+    if optimise:
+        for rule in RULES:
+            bound = everywhere(bound, rule, context)
+    return physical(bound, context.costs)
+
+
+def everywhere(bound: BoundQuery, rule: Callable[[BoundQuery, Context], BoundQuery], context: Context) -> BoundQuery:
+    """A rule applied to a query and then to every subquery in its expressions."""
+    bound = rule(bound, context)
+
+    def inside(item: object) -> object:
+        if isinstance(item, BoundQuery):
+            return everywhere(item, rule, context)
+        return descend(item, inside)
+
+    return descend(bound, inside)  # type: ignore[return-value]
+
+
+def descend(item: object, change: Callable[[object], object]) -> object:
+    """Rebuild `item`, with `change` applied to the bound queries of its subquery expressions."""
+    from eventdb.sql.expressions.bound import SubqueryExpression
+
+    def step(part: object) -> object:
+        if isinstance(part, SubqueryExpression):
+            part = rebuild(part, step)
+            query = change(part.query)
+            return part if query is part.query else replace(part, query=query)
+        return rebuild(part, step)
+
+    return rebuild(item, step)
+
+
+def physical(bound: BoundQuery, costs: Costs) -> BoundQuery:
+    """Joins as hash joins where there are equal keys, else as nested loops; deep pipelines cut."""
+
+    def change(query: BoundQuery) -> BoundQuery:
+        return replace(query, plan=bottom_up(bottom_up(query.plan, lambda node: joined(node, costs)), cut))
+
+    def inside(item: object) -> object:
+        return descend(change(item), inside) if isinstance(item, BoundQuery) else item
+
+    return descend(change(bound), inside)  # type: ignore[return-value]
+
+
+def key_pairs(join: Join) -> tuple[list[tuple[Expr, Expr]], list[Expr]]:
+    """(pairs of equal keys (left, right), the other conditions) of a join."""
+    left, right = visible(join.left), visible(join.right)
+    pairs, others = [], []
+    for condition in join.conditions:
+        if isinstance(condition, Comparison) and condition.operator == "=":
+            a, b = relations((condition.left,)), relations((condition.right,))
+            if a and b and not b & left and not a & right and b & right and a & left:
+                pairs.append((condition.left, condition.right))
+                continue
+            if a and b and not a & left and not b & right and a & right and b & left:
+                pairs.append((condition.right, condition.left))
+                continue
+        others.append(condition)
+    return pairs, others
+
+
+def joined(node: Node, costs: Costs) -> Node:
+    if not isinstance(node, Join):
+        return node
+    depends = any(c.relation in visible(node.left) for c in free(node.right))
+    pairs, others = key_pairs(node)
+    if depends or (not pairs and node.kind != "full"):
+        return NestedLoop(node.kind, node.left, node.right, node.conditions)
+    left_keys, right_keys = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+    return HashJoin(node.kind, node.left, node.right, left_keys, right_keys, tuple(others), costs.unique(node.right, right_keys))
+
+
+def cut(node: Node) -> Node:
+    """Collect the left side of a join whose loops would nest too deeply (Python allows twenty)."""
+    if isinstance(node, HashJoin | NestedLoop | SemiJoin | AntiJoin) and depth(node) > _DEEPEST:
+        return replace(node, left=Collect(node.left))
+    return node
+
+
+def depth(node: Node) -> int:
+    """How many loops nest in the pipeline that ends at a node."""
+    if isinstance(node, HashJoin):
+        return depth(node.left) + 1
+    if isinstance(node, NestedLoop):
+        return depth(node.left) + max(1, depth(node.right))
+    if isinstance(node, SemiJoin | AntiJoin):
+        return depth(node.left)
+    if isinstance(node, KeyLookup):
+        return 1
+    child = getattr(node, "input", None)
+    transparent = type(node).__name__ in ("Filter", "Project", "CommonTables")
+    return depth(child) if transparent and child is not None else 2
+
+
+def queries(bound: BoundQuery) -> Iterator[BoundQuery]:
+    """A query and all subqueries in its expressions."""
+    from eventdb.sql.planner.walk import everything
+
+    yield bound
+    for part in everything(bound):
+        query = getattr(part, "query", None)
+        if isinstance(query, BoundQuery):
+            yield query
