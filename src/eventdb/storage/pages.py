@@ -105,10 +105,11 @@ def _pack_part(values: Sequence[Any]) -> Packed:
         return [_MIXED | flags, [_pack_single(v) for v in values]]
     kind = kinds.pop()
     if stand_ins:
-        if type(MIN_KEY) in stand_ins:
+        least = type(MIN_KEY) in stand_ins
+        if least and any(v is NULL_KEY for v in values):
+            return [_MIXED | flags, [_pack_single(v) for v in values]]
+        if least != bool(flags):
             flags |= _NULLS_FIRST
-            if any(v is NULL_KEY for v in values):
-                return [_MIXED | flags, [_pack_single(v) for v in values]]
         missing = Decimal("NaN") if kind is Decimal else nan
         values = [None if v is NULL_KEY or v is MIN_KEY else missing if v is NAN_KEY else v for v in values]
     datatype = _type_of(kind, values)

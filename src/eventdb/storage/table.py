@@ -343,4 +343,4 @@ class TableData:
 
 def _identical(old: Any, new: Any) -> bool:
     """Whether a value stays what it is. Equal values can differ in what they show (1.0 and 1.00, '30 days' and '1 month')."""
-    return old is new or (old == new and type(old) is type(new) and repr(old) == repr(new))
+    return old is new or (type(old) is type(new) and (old == new or old != old) and repr(old) == repr(new))

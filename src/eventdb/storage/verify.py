@@ -12,6 +12,7 @@ from typing import Any
 
 from eventdb.errors import DataCorrupted, Error
 from eventdb.model.schema import Index
+from eventdb.model.value import NAN_KEY
 from eventdb.storage.btree import Tree, check
 from eventdb.storage.index import Entry, EntryRule, IndexData
 from eventdb.storage.log.base import EventLog
@@ -149,10 +150,17 @@ def _first_difference(one: Tree, other: Tree) -> Any:
     a, b = _items(one), _items(other)
     for left in a:
         right = next(b, None)
-        if left != right:
+        if left != right and (right is None or _comparable(left) != _comparable(right)):
             return left[0] if right is None or left[0] <= right[0] else right[0]
     extra = next(b, None)
     return None if extra is None else extra[0]
+
+
+def _comparable(value: Any) -> Any:
+    """The value with something that equals itself in the place of each NaN."""
+    if type(value) is tuple:
+        return tuple([_comparable(part) for part in value])
+    return NAN_KEY if value != value else value
 
 
 def _items(tree: Tree) -> Iterator[tuple[Any, Any]]:
