@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from eventdb.errors import (
@@ -45,16 +45,7 @@ from eventdb.sql.expressions.casts import Context, UntypedParameter, coerce, set
 from eventdb.sql.expressions.typenames import resolve_type, unify
 from eventdb.sql.parser import ast
 
-__all__ = ["Binder", "BoundSubquery", "Scope", "bind_condition", "bind_expression", "coerce", "resolve_type", "settle", "unify"]
-
-
-@dataclass(frozen=True, slots=True)
-class BoundSubquery:
-    """A subquery as the planner bound it: opaque, with the types of its columns and whether each may be NULL."""
-
-    query: Any
-    types: tuple[DataType, ...]
-    nullable: tuple[bool, ...]
+__all__ = ["Binder", "Scope", "bind_condition", "bind_expression", "coerce", "resolve_type", "settle", "unify"]
 
 
 class Scope(Protocol):
@@ -70,12 +61,12 @@ class Scope(Protocol):
         """The column (or computed hidden column) of that name. Raises UndefinedColumn, UndefinedTable, AmbiguousColumn."""
         ...
 
-    def bind_subquery(self, query: ast.Query, kind: str, position: int) -> BoundSubquery:
-        """Bind a subquery of an expression; `kind` as in SubqueryExpression. Raises NotSupportedError where none may stand."""
-        ...
+    def bind_subquery(self, query: ast.Query) -> tuple[Any, tuple[DataType, ...], tuple[bool, ...]]:
+        """Bind a subquery of an expression: (the query, its columns' types, whether each may be NULL). NotSupportedError where none may stand.
 
-    def coerce_subquery(self, query: Any, types: tuple[DataType, ...]) -> Any:
-        """The bound subquery with its columns cast to these types."""
+        A scope may also have `coerce_subquery(query, types)`, which gives the bound query with its columns cast; without it a subquery whose
+        columns would need a cast is refused.
+        """
         ...
 
     def window(self, name: str) -> ast.Window | None:
@@ -332,14 +323,14 @@ class Binder:
     # ---- subqueries
 
     def exists(self, node: ast.Exists) -> Expr:
-        found = self.scope.bind_subquery(node.query, "exists", node.position)
-        return SubqueryExpression(BOOLEAN, "exists", found.query, nullable=False, position=node.position)
+        query, _, _ = self.scope.bind_subquery(node.query)
+        return SubqueryExpression(BOOLEAN, "exists", query, nullable=False, position=node.position)
 
     def subquery(self, node: ast.Subquery) -> Expr:
-        found = self.scope.bind_subquery(node.query, "scalar", node.position)
-        if len(found.types) != 1:
+        query, types, _ = self.scope.bind_subquery(node.query)
+        if len(types) != 1:
             raise SQLSyntaxError("subquery must return only one column", position=node.position)
-        return SubqueryExpression(found.types[0], "scalar", found.query, position=node.position)
+        return SubqueryExpression(types[0], "scalar", query, position=node.position)
 
     def in_query(self, node: ast.InQuery) -> Expr:
         items = node.operand.items if isinstance(node.operand, ast.RowValue) else (node.operand,)
@@ -356,19 +347,22 @@ class Binder:
         return self._quantified(self.bind_all(row.items), operator, "row", query.query, position)
 
     def _quantified(self, operands: list[Expr], operator: str, kind: Any, query: ast.Query, position: int) -> Expr:
-        found = self.scope.bind_subquery(query, kind, position)
-        if len(found.types) != len(operands):
-            few = "few" if len(found.types) < len(operands) else "many"
+        bound, found, nullables = self.scope.bind_subquery(query)
+        if len(found) != len(operands):
+            few = "few" if len(found) < len(operands) else "many"
             raise SQLSyntaxError(f"subquery has too {few} columns", position=position)
-        columns = [Constant(datatype, None) for datatype in found.types]
+        columns = [Constant(datatype, None) for datatype in found]
         pairs = [operators.comparable(a, b, operator, position) for a, b in zip(operands, columns, strict=True)]
         types = tuple(column.datatype for _, column in pairs)
-        bound = found.query if types == found.types else self.scope.coerce_subquery(found.query, types)
+        if types != found:
+            cast = getattr(self.scope, "coerce_subquery", None)
+            if cast is None:
+                wanted, given = (", ".join(map(str, side)) for side in (types, found))
+                raise NotSupportedError(f"comparing {wanted} with a subquery of {given} is not supported", position=position, hint="Cast inside it.")
+            bound = cast(bound, types)
         left = tuple(operand for operand, _ in pairs)
-        nullable = kind == "row" or any(e.nullable for e in left) or any(found.nullable)
-        return SubqueryExpression(
-            BOOLEAN, kind, bound, left, None if kind == "in" else operator, nullable=nullable, position=position
-        )
+        nullable = kind == "row" or any(e.nullable for e in left) or any(nullables)
+        return SubqueryExpression(BOOLEAN, kind, bound, left, None if kind == "in" else operator, nullable=nullable, position=position)
 
     # ---- what calls need
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.errors import (
     GroupingError,
+    InvalidParameterValue,
     NotSupportedError,
     SQLSyntaxError,
     UndefinedFunction,
@@ -16,9 +17,9 @@ from eventdb.errors import (
     WindowingError,
     WrongObjectType,
 )
-from eventdb.model.datatype import BIGINT, BOOLEAN, DOUBLE, INTEGER, TEXT, DataType, Kind
+from eventdb.model.datatype import BIGINT, BOOLEAN, DOUBLE, INTEGER, JSON, TEXT, DataType, Kind
 from eventdb.model.schema import Sequence as SequenceObject
-from eventdb.sql.expressions import aggregate_functions, functions, operators, registry
+from eventdb.sql.expressions import aggregate_functions, functions, functions_json, functions_text, json_values, operators, registry
 from eventdb.sql.expressions.bound import (
     Aggregate,
     Call,
@@ -139,6 +140,44 @@ def _extreme(binder: Binder, node: ast.Function) -> Expr:
     )  # fmt: skip
 
 
+def _written(binder: Binder, node: ast.Function) -> Expr:
+    """concat, concat_ws, format: arguments of any type, each turned to text by a writer for its type."""
+    name = node.name[-1]
+    function, first_is_text = functions_text.WRITING[name]
+    arguments = [settle(argument) for argument in _some(binder, node)]
+    if first_is_text:
+        arguments[0] = coerce(arguments[0], TEXT)
+    writers = [functions_text.writer_of(index, arguments) for index in range(len(arguments))]
+    label = f"{name}_{id(writers):x}"
+
+    def write(*items: Any) -> Any:
+        return function(writers, *items)
+
+    nullable = first_is_text and arguments[0].nullable
+    call = Call(TEXT, name, tuple(arguments), registry.calling(label), ((label, write),), strict=False, nullable=nullable, position=node.position)
+    return call if any(a.datatype.kind is Kind.TIMESTAMPTZ for a in arguments) else fold(call)
+
+
+def _json_built(binder: Binder, node: ast.Function) -> Expr:
+    """json_build_object, json_build_array, to_json: JSON from values of any type."""
+    name = node.name[-1]
+    arguments = tuple(settle(argument) for argument in binder.bind_all(node.arguments))
+    types = [argument.datatype for argument in arguments]
+    if name == "to_json":
+        if len(arguments) != 1:
+            raise UndefinedFunction(f"function to_json({registry.describe(arguments)}) does not exist", position=node.position)
+        function: Callable[..., Any] = json_values.writer(types[0])
+    else:
+        try:
+            function = (functions_json.object_builder if name == "json_build_object" else functions_json.array_builder)(types)
+        except InvalidParameterValue as error:
+            raise error.at(node.position) from None
+    label = f"{name}_{id(function):x}"
+    strict = name == "to_json"
+    nullable = strict and arguments[0].nullable
+    return fold(Call(JSON, name, arguments, registry.calling(label), ((label, function),), strict=strict, nullable=nullable, position=node.position))
+
+
 def _pg_typeof(binder: Binder, node: ast.Function) -> Expr:
     (argument,) = binder.bind_all(node.arguments)
     kind = argument.datatype.kind
@@ -189,6 +228,8 @@ def _find_sequence(binder: Binder, text: str, position: int) -> SequenceObject:
 
 _SPECIAL: dict[str, Callable[[Binder, ast.Function], Expr]] = {
     "coalesce": _coalesce, "nullif": _nullif, "greatest": _extreme, "least": _extreme, "pg_typeof": _pg_typeof, "grouping": _grouping,
+    "concat": _written, "concat_ws": _written, "format": _written, "json_build_object": _json_built, "json_build_array": _json_built,
+    "to_json": _json_built,
     "nextval": _sequence_function, "currval": _sequence_function, "setval": _sequence_function,
 }  # fmt: skip
 

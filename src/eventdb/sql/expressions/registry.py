@@ -10,6 +10,7 @@ preferred types; a literal of unknown type goes where it fits, to text if it may
 
 from __future__ import annotations
 
+import builtins
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class Function:
 
 
 _FUNCTIONS: dict[str, list[Function]] = {}
+_BUILTIN = frozenset(dir(builtins))
+"""Names that generated code uses in Python's own sense."""
 
 
 def overloads(name: str) -> Sequence[Function]:
@@ -114,8 +117,9 @@ def declare(
     if isinstance(body, str):
         render = body.format
     else:
-        used.append((body.__name__, body))
-        render = calling(body.__name__, execution)
+        label = f"{body.__name__}_" if body.__name__ in _BUILTIN else body.__name__
+        used.append((label, body))
+        render = calling(label, execution)
     _FUNCTIONS.setdefault(name, []).append(
         Function(name, tuple(kinds), required, variadic, result, render, tuple(used), strict, nullable, volatile, execution)
     )
