@@ -139,7 +139,7 @@ class Cursor:
             self._check_result()
             raise
         except Exception as error:
-            raise translated(error, self._text) from error
+            raise translated(error, self._text)
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """The next `size` rows (`arraysize` without an argument), fewer at the end."""
@@ -150,7 +150,7 @@ class Cursor:
         try:
             return list(islice(rows, count))
         except Exception as error:
-            raise translated(error, self._text) from error
+            raise translated(error, self._text)
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
@@ -158,7 +158,7 @@ class Cursor:
         try:
             return list(rows)
         except Exception as error:
-            raise translated(error, self._text) from error
+            raise translated(error, self._text)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -172,7 +172,7 @@ class Cursor:
         except StopIteration:
             raise
         except Exception as error:
-            raise translated(error, self._text) from error
+            raise translated(error, self._text)
 
     def scroll(self, value: int, mode: str = "relative") -> None:
         """Go forward in the result. Raises NotSupportedError for a way back, IndexError beyond the end."""

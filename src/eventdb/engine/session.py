@@ -126,7 +126,7 @@ class Session(Control):
                     try:
                         rows = variant.run(Execution(self, reader, transaction), values)
                     except Exception as error:
-                        raise translated(error, text) from error
+                        raise translated(error, text)
                     if variant.streaming:
                         if transaction is not None:
                             transaction.freeze()
@@ -140,7 +140,7 @@ class Session(Control):
         try:
             script = parse(text)
         except Exception as error:
-            raise translated(error, text) from error
+            raise translated(error, text)
         if len(script.statements) > 1:
             raise SQLSyntaxError(
                 "cannot execute several statements at once", hint="Use executescript().", position=script.statements[1].position, statement=text
@@ -172,7 +172,7 @@ class Session(Control):
                 return self.control(statement, values)
             return self._define(statement)
         except Exception as error:
-            raise translated(error, statement.text) from error
+            raise translated(error, statement.text)
 
     def executemany(self, text: str, rows: Iterable[Any]) -> Result:
         """Run a write once for each row of parameters; a plain INSERT takes them all as one event."""
@@ -194,7 +194,7 @@ class Session(Control):
         try:
             return self._write(statement, given)
         except Exception as error:
-            raise translated(error, text) from error
+            raise translated(error, text)
 
     def executescript(self, text: str) -> None:
         """Run every statement of `text`, which takes no parameters."""
@@ -204,7 +204,7 @@ class Session(Control):
         try:
             script = parse(text)
         except Exception as error:
-            raise translated(error, text) from error
+            raise translated(error, text)
         if script.parameters:
             raise ProgrammingError("a script takes no parameters")
         for node in script.statements:
@@ -415,7 +415,7 @@ class Session(Control):
             self.database.committer.commit(request, seconds(settings))
             self.last_transaction = request.number
         except Exception as error:
-            raise translated(error, None) from error
+            raise translated(error, None)
 
     def rollback(self) -> None:
         """Drop the current transaction; nothing to do without one."""
@@ -484,5 +484,4 @@ def translated(error: Exception, text: str | None) -> Error:
         return StatementTooComplex("the statement nests too deeply")
     if isinstance(error, MemoryError):
         return InsufficientResources("out of memory")
-    made = InternalError(f"{type(error).__name__}: {error}", statement=text)
-    return made
+    return InternalError(f"{type(error).__name__}: {error}", statement=text)
