@@ -10,15 +10,18 @@ The life of a statement
  1. `dbapi.Cursor.execute` takes the text and its parameters (PEP 249) and hands them to the connection's `engine.session.Session`.
  2. `sql.parser` turns the text into a syntax tree; the session keeps it under its text.
  3. `sql.planner` binds names and types against the catalog of the state that is read and chooses how to get at the rows; for writes
-    `sql.modification` does, for schema changes `sql.definition`. `sql.compiler` makes one Python function of it. The session keeps that too, for as
+    `sql.modification` does, for schema changes `sql.definition`. `sql.compiler` makes one Python function of it. The session keeps that
+    too, for as
     long as the catalog stays the same: most executions begin here.
  4. The function runs over readers of a state, an immutable value (`storage.state`). A transaction remembers what it read.
  5. A write checks everything that it must, then applies one event to the transaction's own draft of the next state.
- 6. Commit (`engine.commit`): if others came first, what was read and written is held against their changes and the events are applied again on the new
+ 6. Commit (`engine.commit`): if others came first, what was read and written is held against their changes and the events are applied again
+ on the new
     head; then the events go into the log (`storage.log`) as one record, chained by hash and synced, and the new state becomes the head.
  7. Rows come back through the cursor as tuples.
 
-`apilevel`, `threadsafety`, `paramstyle`, the exceptions and the type objects are those of PEP 249. Heavy parts are imported when first used.
+`apilevel`, `threadsafety`, `paramstyle`, the exceptions and the type objects are those of PEP 249. Heavy parts are imported when first
+used.
 """
 
 from __future__ import annotations

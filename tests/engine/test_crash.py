@@ -1,4 +1,5 @@
-"""The whole stack stopped at every write and every sync, or with a full disk at each: nothing acknowledged is lost, nothing is there by half."""
+"""The whole stack stopped at every write and every sync, or with a full disk at each: nothing acknowledged is lost, nothing is there by
+half."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Connections: `connect`, transactions, cursors.
 
-A connection may be shared by threads; they take turns, statement by statement, and share its transaction. As a context manager it commits on
+A connection may be shared by threads; they take turns, statement by statement, and share its transaction. As a context manager it commits
+on
 success and rolls back on an exception, and stays open, as in sqlite3; `contextlib.closing` closes it.
 """
 
@@ -46,11 +47,15 @@ def connect(
 ) -> Connection:
     """Open a database, made where there is none.
 
-    `database`: the path of its directory; ":memory:" for one of this connection alone, ":memory:name" for one in memory that connections of this
-    process share under that name. `autocommit`: every statement is a transaction of its own, unless BEGIN says otherwise; else the first statement
-    begins one, until `commit` or `rollback`. `isolation_level`: "serializable" or "snapshot". `as_of`: pins the connection to a past moment (transaction
+    `database`: the path of its directory; ":memory:" for one of this connection alone, ":memory:name" for one in memory that connections of
+    this
+    process share under that name. `autocommit`: every statement is a transaction of its own, unless BEGIN says otherwise; else the first
+    statement
+    begins one, until `commit` or `rollback`. `isolation_level`: "serializable" or "snapshot". `as_of`: pins the connection to a past moment
+    (transaction
     number, datetime or text); it then refuses writes. `timeout`: seconds to wait for locks. `durability`: "full" (on the disk when commit
-    returns), "os" (handed to the operating system) or "none". `actor`, `reason`, `correlation_id`, `metadata`: what transactions are attributed
+    returns), "os" (handed to the operating system) or "none". `actor`, `reason`, `correlation_id`, `metadata`: what transactions are
+    attributed
     to, unless they say otherwise. `timezone`: how timestamps with and without zone meet.
 
     Raises CannotConnect, FormatVersionError, DataCorrupted, LockNotAvailable, InvalidParameterValue, InterfaceError.
@@ -146,7 +151,8 @@ class Connection:
         as_of: Any = None,
         expected_transaction: int | None = None,
     ) -> Iterator[Connection]:
-        """A block that is one transaction: committed at its end, rolled back on an exception. Inside a transaction the block is a savepoint,
+        """A block that is one transaction: committed at its end, rolled back on an exception. Inside a transaction the block is a
+        savepoint,
         and takes no arguments.
 
         `expected_transaction`: commit only if the database stands at that transaction (SerializationFailure otherwise).
@@ -154,7 +160,8 @@ class Connection:
         told = who.provenance(actor, reason, correlation_id, metadata)
         session = self.session
         if session.transaction is not None:
-            if told != who.provenance() or isolation_level is not None or read_only or as_of is not None or expected_transaction is not None:
+            options = (isolation_level, as_of, expected_transaction)
+            if told != who.provenance() or read_only or any(option is not None for option in options):
                 raise ActiveTransaction("a transaction block inside a transaction is a savepoint and takes no arguments")
             with self._nested():
                 yield self

@@ -25,10 +25,13 @@ _SIZES = {Kind.SMALLINT: 2, Kind.INTEGER: 4, Kind.BIGINT: 8, Kind.REAL: 4, Kind.
 class Cursor:
     """A PEP 249 cursor. An open result is not disturbed by what is executed elsewhere, nor by the end of its transaction.
 
-    `arraysize`: how many rows `fetchmany` takes without an argument. `row_factory`: what rows become (see `rows`), the connection's by default.
+    `arraysize`: how many rows `fetchmany` takes without an argument. `row_factory`: what rows become (see `rows`), the connection's by
+    default.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_connection", "_lock", "_result", "_rows", "_session", "_text", "arraysize", "messages", "row_factory")
+    __slots__ = (
+        "__weakref__", "_closed", "_connection", "_lock", "_result", "_rows", "_session", "_text", "arraysize", "messages", "row_factory",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection, row_factory: RowFactory | None = None) -> None:
         self._connection = connection

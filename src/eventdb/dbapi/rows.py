@@ -1,4 +1,5 @@
-"""Row factories: what a row of a result becomes. A factory takes the cursor, once for each result, and gives the function that makes the rows;
+"""Row factories: what a row of a result becomes. A factory takes the cursor, once for each result, and gives the function that makes the
+rows;
 None means that the tuples are handed out as they are."""
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ def dict_row(cursor: Cursor) -> MakeRow:
 
 def namedtuple_row(cursor: Cursor) -> MakeRow:
     """Named tuples; names that are no Python names become _0, _1 …"""
-    made: Any = namedtuple("Row", _names(cursor), rename=True)  # type: ignore[misc]  # noqa: PYI024
+    made: Any = namedtuple("Row", _names(cursor), rename=True)  # type: ignore[misc]
     make: MakeRow = made._make
     return make
 
 
 class Row(tuple[Any, ...]):
-    """A tuple whose values are also reached by column name, in any case: row["name"]. `Row` itself is the factory: `row_factory = eventdb.Row`."""
+    """A tuple whose values are also reached by column name, in any case: row["name"]. `Row` itself is the factory: `row_factory =
+    eventdb.Row`."""
 
     _places: Mapping[str, int] = {}
 

@@ -100,7 +100,8 @@ def _parameters(count: int) -> str:
 
 
 def adapted(values: Parameters, types: Sequence[DataType | None], zone: datetime.tzinfo) -> Parameters:
-    """The values in internal form; a naive datetime for a timestamptz stands in the session's `zone`. A type None leaves its value as it is.
+    """The values in internal form; a naive datetime for a timestamptz stands in the session's `zone`. A type None leaves its value as it
+    is.
 
     Raises DataError or ProgrammingError with the value at fault.
     """

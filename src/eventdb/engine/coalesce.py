@@ -35,17 +35,18 @@ def coalesce(events: Sequence[Event], key_slots: Callable[[int], Sequence[int]])
 def _run(
     events: Sequence[Event], start: int, last_advance: dict[int, int], result: list[Event], key_slots: Callable[[int], Sequence[int]]
 ) -> tuple[int, Event]:
-    """The event at `start` joined with those after it that may be; and the place behind them. Sequence values between them are put into `result`."""
-    first = events[start]
+    """The event at `start` joined with those after it that may be; and the place behind them. Sequence values between them are put into
+    `result`."""
+    first: Any = events[start]
     kind = type(first)
     if kind is RowsUpdated:
-        movable = set(key_slots(first.table_id)).isdisjoint(first.slots)  # type: ignore[union-attr]
+        movable = set(key_slots(first.table_id)).isdisjoint(first.slots)
     else:
         movable = kind is RowsInserted or kind is RowsDeleted
     if not movable or start + 1 == len(events):
         return start + 1, first
     rows: list[Any] = list(_rows(first))
-    values: list[Any] = list(first.values) if kind is RowsUpdated else []  # type: ignore[union-attr]
+    values: list[Any] = list(first.values) if kind is RowsUpdated else []
     seen: set[Any] = set(rows) if kind is RowsUpdated else set()
     i = start + 1
     while i < len(events):

@@ -24,7 +24,7 @@ from eventdb.errors import (
     UndefinedObject,
 )
 from eventdb.model.datatype import BIGINT, JSON, TEXT
-import eventdb.sql as sql
+from eventdb.sql import compiler
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import ResultColumn
@@ -56,7 +56,7 @@ def _environment(session: Session, statement: Statement) -> Environment:
 def _constant(session: Session, expression: ast.Expression, statement: Statement, values: tuple[Any, ...], want: Any) -> Any:
     """The value of an expression that stands outside any query."""
     env = _environment(session, statement)
-    compute = sql.prepare_constant(expression, env, want)
+    compute = compiler.prepare_constant(expression, env, want)
     reader = session.database.head
     return compute(Execution(session, reader, session.transaction), adapted(values, env.parameter_types, session.timezone))
 
@@ -189,10 +189,10 @@ def _set_transaction(session: Session, node: ast.SetTransaction, *_: Any) -> Non
         session.begin(transaction.isolation, False)
 
 
-def _set_constraints(session: Session, node: ast.SetConstraints, statement: Statement, values: tuple[Any, ...]) -> None:
+def _set_constraints(session: Session, node: ast.SetConstraints, *_: Any) -> None:
     transaction = _needs_transaction(session, "SET CONSTRAINTS", node.position, begin=True)
     execution = Execution(session, transaction.reader, transaction)
-    constraints.set_constraints(transaction, node, _environment(session, statement), execution)
+    constraints.set_constraints(transaction, node, execution, session.search_path)
 
 
 def _set(session: Session, node: ast.Set, statement: Statement, values: tuple[Any, ...]) -> None:
@@ -227,7 +227,7 @@ def _setting_value(session: Session, node: ast.Set, statement: Statement, values
             return None
         if isinstance(value, bool):
             value = "on" if value else "off"
-        texts.append(json.dumps(value) if isinstance(value, dict) else str(value))
+        texts += [json.dumps(value) if isinstance(value, dict) else str(value)]
     return ", ".join(texts)
 
 
@@ -248,9 +248,8 @@ def _show(session: Session, node: ast.Show, *_: Any) -> Any:
     from eventdb.engine.session import Result
 
     if node.name == "all":
-        columns = (ResultColumn("name", TEXT, False), ResultColumn("setting", TEXT, False))
-        rows = session.settings.all()
-        return Result(columns, rows, len(rows))
+        settings = session.settings.all()
+        return Result((ResultColumn("name", TEXT, False), ResultColumn("setting", TEXT, False)), settings, len(settings))
     name = canonical(node.name)
     transaction = session.transaction
     if name == "transaction_isolation" and transaction is not None:

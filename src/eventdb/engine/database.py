@@ -16,7 +16,7 @@ from typing import Any
 from eventdb.engine.commit import Committer
 from eventdb.engine.sequences import Allocators
 from eventdb.errors import CannotConnect, InterfaceError
-from eventdb.model.event import Event, SequenceAdvanced
+from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
 from eventdb.sql.definition.indexes import index_keys
 from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
@@ -25,6 +25,8 @@ from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 
 _RECENT = 4096
+_GROWTH = 1000
+"""After so many inserted rows, and then after twice as many each time, plans are made anew."""
 SNAPSHOT_EVENTS = 2000
 """After so many transactions a snapshot is written in the background …"""
 SNAPSHOT_BYTES = 32 << 20
@@ -42,7 +44,9 @@ class Database:
     tail that was cut). `forked`: set in a child process, where the database cannot be used.
     """
 
-    def __init__(self, name: str, path: str | None, files: Files, read_only: bool, key: tuple[str, bool] | None, **log_options: Any) -> None:
+    def __init__(
+        self, name: str, path: str | None, files: Files, read_only: bool, key: tuple[str, bool] | None, **log_options: Any
+    ) -> None:
         self.name = name
         self.path = path
         self.files = files
@@ -54,6 +58,11 @@ class Database:
         self.users = 0
         self._key = key
         self.log, self.head, self.report = open_database(path, files=files, index_keys=index_keys, read_only=read_only, **log_options)
+        self.warnings += self.report.problems
+        self.sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+        """The sessions whose plans must be made anew when tables have grown."""
+        self._rows_since = 0
+        self._rows_limit = _GROWTH
         self.committer = Committer(self)
         self._recent: deque[tuple[int, Sequence[Event], bool]] = deque(maxlen=_RECENT)
         self._closed = False
@@ -109,6 +118,11 @@ class Database:
         for state, (events, size) in zip(states, made, strict=True):
             self._recent.append((state.number, events, False))
             self._pending_bytes += size
+            self._rows_since += sum(len(event.rows) for event in events if type(event) is RowsInserted)
+        if self._rows_since > self._rows_limit:
+            self._rows_since, self._rows_limit = 0, self._rows_limit * 2
+            for session in list(self.sessions):
+                session.forget_plans()
         self.head = states[-1]
         if self.verify_commits:
             self.verify()

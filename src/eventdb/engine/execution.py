@@ -25,7 +25,8 @@ PRESENT: tuple[tuple[int | None, int | None], ...] = ((None, None),)
 class Execution:
     """One execution of a statement; implements `sql.environment.Execution`.
 
-    `reader`: what statements read through, remembered where the transaction needs it. `transaction`: None for a statement that stands alone and has
+    `reader`: what statements read through, remembered where the transaction needs it. `transaction`: None for a statement that stands alone
+    and has
     written nothing; the first value it takes of a sequence makes one.
     """
 

@@ -8,7 +8,7 @@ Not thread-safe: the connection lets one thread in at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from eventdb.engine import constraints, define, write
@@ -47,7 +47,8 @@ _RETRIES = 1000
 
 
 class Result:
-    """What a statement gave. `columns` None: no result set; else `rows` gives tuples, once, and `rowcount` is -1 where they are not counted yet."""
+    """What a statement gave. `columns` None: no result set; else `rows` gives tuples, once, and `rowcount` is -1 where they are not counted
+    yet."""
 
     __slots__ = ("columns", "lastrowid", "rowcount", "rows")
 
@@ -71,7 +72,9 @@ class Session(Control):
     connection is pinned to (a number, a datetime or text), None for the present.
     """
 
-    def __init__(self, database: Database, settings: Settings, *, autocommit: bool = False, read_only: bool = False, as_of: Any = None) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, *, autocommit: bool = False, read_only: bool = False, as_of: Any = None
+    ) -> None:
         self.database = database
         self.settings = settings
         self.autocommit = autocommit
@@ -83,6 +86,7 @@ class Session(Control):
         self.last_transaction: int | None = None
         self.closed = False
         self._statements: dict[str, Statement] = {}
+        database.sessions.add(self)
         self._settings_before: dict[str, str] | None = None
         self._local: dict[str, str | None] = {}
         self.pinned: int | None = None
@@ -123,6 +127,10 @@ class Session(Control):
             ):
                 values = variant.bind(parameters)
                 if values is not None:
+                    if variant.write:
+                        if transaction is not None:
+                            return self._fast_write(statement, variant, values, transaction)
+                        return self._long(statement, parameters)
                     try:
                         rows = variant.run(Execution(self, reader, transaction), values)
                     except Exception as error:
@@ -142,8 +150,9 @@ class Session(Control):
         except Exception as error:
             raise translated(error, text)
         if len(script.statements) > 1:
+            second = script.statements[1].position
             raise SQLSyntaxError(
-                "cannot execute several statements at once", hint="Use executescript().", position=script.statements[1].position, statement=text
+                "cannot execute several statements at once", hint="Use executescript().", position=second, statement=text
             )
         node: Any = script.statements[0] if script.statements else None
         statement = Statement(text, node, script.parameters)
@@ -309,8 +318,8 @@ class Session(Control):
         except Exception:
             if mark is not None:
                 transaction.reset(mark)
-            elif any(type(event) is not SequenceAdvanced for event in transaction.events[before:]):
-                self.rollback()
+            else:
+                self._unless_undone(transaction, before)
             raise
         except BaseException:
             if mark is not None:
@@ -318,6 +327,24 @@ class Session(Control):
             else:
                 self.rollback()
             raise
+
+    def _fast_write(self, statement: Statement, variant: Variant, values: tuple[Any, ...], transaction: Transaction) -> Result:
+        """A write that was prepared before, inside a transaction."""
+        before = len(transaction.events)
+        try:
+            made = write.execute(transaction, variant.prepared, Execution(self, transaction.queries, transaction), (values,))
+        except Exception as error:
+            self._unless_undone(transaction, before)
+            raise translated(error, statement.text)
+        except BaseException:
+            self.rollback()
+            raise
+        return self._written(variant, made)
+
+    def _unless_undone(self, transaction: Transaction, before: int) -> None:
+        """After a failed write: values taken of sequences may stay; anything else would be half a statement, so the transaction goes."""
+        if any(type(event) is not SequenceAdvanced for event in transaction.events[before:]):
+            self.rollback()
 
     def _write(self, statement: Statement, rows: list[tuple[Any, ...]]) -> Result:
         many = len(rows) > 1
@@ -331,19 +358,18 @@ class Session(Control):
             values: Sequence[tuple[Any, ...]]
             values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
             made = write.execute(transaction, variant.prepared, execution, values)
-            if made.lastrowid is not None and variant.prepared.__class__.__name__ == "PreparedInsert":
-                self._remember_identity(variant, made.lastrowid)
+            if bound.positions == PRESENT and variant.inferred is None and not _named(statement):
+                statement.fast = variant
             return self._written(variant, made)
 
         return self._in_transaction(work, False)
 
-    def _remember_identity(self, variant: Variant, value: Any) -> None:
-        column = variant.prepared.identity
-        if column is not None and column.sequence_id is not None and isinstance(value, int):
-            self.sequence_values[column.sequence_id] = value
-
     def _written(self, variant: Variant, made: Any) -> Result:
-        self.total_changes += max(made.rowcount, 0)
+        self.total_changes += made.rowcount
+        if made.lastrowid is not None:
+            column = variant.prepared.identity
+            if column is not None and column.sequence_id is not None:
+                self.sequence_values[column.sequence_id] = made.lastrowid
         if made.rows is None:
             return Result(None, (), made.rowcount, made.lastrowid)
         rows = made.rows if variant.convert is None else map(variant.convert, made.rows)
@@ -445,7 +471,7 @@ class Session(Control):
         if self.closed:
             raise ConnectionDoesNotExist("the connection is closed")
         if self.database.forked:
-            raise ConnectionDoesNotExist("the connection was opened before a fork and cannot be used in the child process; connect again there")
+            raise ConnectionDoesNotExist("the connection was opened before a fork; a child process must connect by itself")
 
     def close(self) -> None:
         """Roll back and give up the database. May be called again."""
@@ -455,8 +481,9 @@ class Session(Control):
             self._statements.clear()
             self.database.release()
 
-    def open_statements(self) -> Iterator[Statement]:
-        return iter(list(self._statements.values()))
+    def forget_plans(self) -> None:
+        """Prepare everything anew: tables have grown so much that other plans may be better. May be called from any thread."""
+        self._statements = {}
 
 
 def _named(statement: Statement) -> bool:

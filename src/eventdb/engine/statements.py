@@ -1,7 +1,9 @@
 """Statements: a text parsed once, and prepared anew only for another schema or other parameter types.
 
-A *variant* is one prepared form. It holds for the catalog it was bound in (compared by identity: a state hands its catalog on until it changes), for the
-catalogs of its FOR SYSTEM_TIME clauses, and for the types of its parameters: those that the context implies or, where that is not enough or does not
+A *variant* is one prepared form. It holds for the catalog it was bound in (compared by identity: a state hands its catalog on until it
+changes), for the
+catalogs of its FOR SYSTEM_TIME clauses, and for the types of its parameters: those that the context implies or, where that is not enough or
+does not
 fit the values, those of the values.
 """
 
@@ -20,7 +22,8 @@ from eventdb.engine.temporal import MomentBinder, Position, PreparedTime, catalo
 from eventdb.errors import DataError, DatatypeMismatch, Error, IndeterminateDatatype, ProgrammingError
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
-import eventdb.sql as sql
+from eventdb.model.schema import Table
+from eventdb.sql import compiler
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import parameters
 from eventdb.sql.modification import prepare_write
@@ -53,6 +56,7 @@ class Variant:
     moments: tuple[PreparedTime, ...]
     moment_catalogs: tuple[Catalog, ...]
     streaming: bool
+    write: bool
     draws: bool
     """Whether running it may take values from a sequence, so that it has to be run to its end at once."""
 
@@ -156,7 +160,7 @@ class Preparer:
         try:
             return adapted(values, variant.types, self._session.timezone)
         except (DataError, DatatypeMismatch) as error:
-            error._by_value = True  # type: ignore[attr-defined]
+            error.__dict__["_by_value"] = True
             raise
 
     def _positions(self, variant: Variant, values: tuple[Any, ...]) -> tuple[Position, ...] | None:
@@ -176,8 +180,19 @@ class Preparer:
         """What to bind the statement in; without FOR SYSTEM_TIME."""
         types: list[DataType | None] = list(inferred) if inferred is not None else [None] * len(statement.keys)
         return Environment(
-            statement.text, self._catalog, statement.index, types, self._session.search_path, system_tables=system_tables.TABLES
+            statement.text,
+            self._catalog,
+            statement.index,
+            types,
+            self._session.search_path,
+            system_tables=system_tables.TABLES,
+            statistics=self._row_count,
         )
+
+    def _row_count(self, table: Table) -> int:
+        transaction = self._session.transaction
+        reader = self._reader if transaction is None else transaction.present
+        return reader.table(table).row_count()
 
     def prepare(self, statement: Statement, values: tuple[Any, ...], inferred: tuple[DataType, ...] | None) -> Variant:
         """A new variant."""
@@ -193,7 +208,7 @@ class Preparer:
             node = node.statement
         prepared: Any
         if isinstance(node, ast.Query):
-            prepared = sql.prepare_query(node, env)
+            prepared = compiler.prepare_query(node, env)
         else:
             prepared = prepare_write(node, env)
         return variant_of(prepared, self._catalog, session.search_path, inferred, moments)
@@ -216,6 +231,7 @@ def variant_of(
         moments=tuple(moments.clauses),
         moment_catalogs=tuple(moments.catalogs),
         streaming=query and prepared.streaming,
+        write=not query,
         draws="nextval" in prepared.source or "setval" in prepared.source,
     )
 

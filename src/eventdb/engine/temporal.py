@@ -1,6 +1,7 @@
 """Moments in system time: from what a statement says to transaction numbers.
 
-Every moment becomes a pair (first, last) of transaction numbers. AS OF x is (n, n), n the last transaction committed at or before x. FROM a TO b
+Every moment becomes a pair (first, last) of transaction numbers. AS OF x is (n, n), n the last transaction committed at or before x. FROM a
+TO b
 leaves b out: last is the transaction before it. A moment that cannot be answered (NULL, in the future, before the horizon) is an error.
 """
 
@@ -16,7 +17,7 @@ from eventdb.errors import DataError, InvalidParameterValue, SnapshotTooOld
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ
 from eventdb.model.transaction import UTC, datetime_of, microseconds_of
-import eventdb.sql as sql
+from eventdb.sql import compiler
 from eventdb.sql.environment import BoundMoment, Environment
 from eventdb.sql.parser import ast
 from eventdb.sql.reader import StateReader
@@ -34,7 +35,8 @@ class PreparedMoment:
     position: int
 
     def number(self, execution: Any, values: tuple[Any, ...], reader: StateReader, before: bool = False) -> int:
-        """The transaction number of the moment; with `before` the last one strictly before it. Raises InvalidParameterValue, SnapshotTooOld."""
+        """The transaction number of the moment; with `before` the last one strictly before it. Raises InvalidParameterValue,
+        SnapshotTooOld."""
         value = self.value(execution, values)
         if value is None:
             raise InvalidParameterValue("a moment in system time must not be NULL", position=self.position)
@@ -88,7 +90,7 @@ def number_at(moment: datetime.datetime, reader: StateReader, before: bool = Fal
 def prepare_moment(moment: ast.Moment, env: Environment) -> PreparedMoment:
     """Bind a moment's expression; parameter types that it implies are put into `env`."""
     wanted = BIGINT if moment.transaction else TIMESTAMPTZ
-    return PreparedMoment(sql.prepare_constant(moment.expression, env, wanted), moment.transaction, moment.expression.position)
+    return PreparedMoment(compiler.prepare_constant(moment.expression, env, wanted), moment.transaction, moment.expression.position)
 
 
 def prepare_time(clause: ast.SystemTime, env: Environment) -> PreparedTime:
@@ -100,7 +102,8 @@ def prepare_time(clause: ast.SystemTime, env: Environment) -> PreparedTime:
 class MomentBinder:
     """Collects the FOR SYSTEM_TIME clauses of one statement while it is bound.
 
-    A clause's catalog is that of its last transaction, so binding needs the values of the parameters it names: `values(types)` gives them in
+    A clause's catalog is that of its last transaction, so binding needs the values of the parameters it names: `values(types)` gives them
+    in
     internal form for the types known so far.
     """
 

@@ -1,6 +1,7 @@
 """A transaction: an editor on top of the state it began on, the events it made, and what it read.
 
-Statements apply their events to the editor as they run, so the transaction reads its own work. Nothing is shared until the commit, and giving up is
+Statements apply their events to the editor as they run, so the transaction reads its own work. Nothing is shared until the commit, and
+giving up is
 dropping the editor. Savepoints are marks of the editor, O(1).
 """
 
@@ -46,8 +47,8 @@ class Transaction:
     """
 
     __slots__ = (
-        "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected", "expected_base",
-        "inner_provenance", "isolation", "note", "pinned", "probes", "queries", "read_only", "reader", "reads", "started", "written_provenance",
+        "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
+        "inner_provenance", "isolation", "pinned", "probes", "queries", "read_only", "reader", "reads", "started", "written_provenance",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +64,7 @@ class Transaction:
         self.reads = ReadSet()
         self.probes = ReadSet()
         self.reader = RecordingReader(base, self.probes)
-        self.queries: RecordingReader | State | Editor
+        self.queries: StateReader
         self.queries = base if read_only or isolation != "serializable" else RecordingReader(base, self.reads)
         self.deferred: Any = {}
         self.constraint_modes: Any = {}

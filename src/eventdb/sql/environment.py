@@ -68,11 +68,16 @@ class Execution(Protocol):
     """
 
     positions: tuple[tuple[int | None, int | None], ...]
-    transaction_timestamp: datetime.datetime
-    """now(): the start of the transaction, aware, UTC."""
-    statement_timestamp: datetime.datetime
     timezone: datetime.tzinfo
     """The session's time zone: how timestamptz and text meet."""
+
+    @property
+    def transaction_timestamp(self) -> datetime.datetime:
+        """now(): the start of the transaction, aware, UTC."""
+        ...
+
+    @property
+    def statement_timestamp(self) -> datetime.datetime: ...
 
     def table(self, table: Table, moment: int) -> TableReader:
         """The rows of `table` at moment `moment` (an index into `positions`)."""

@@ -77,9 +77,13 @@ class TableReader(Protocol):
 class StateReader(Protocol):
     """A database at one position (the head, or a transaction's own work), from which every earlier position can be read too."""
 
-    number: int
-    """The position; inside a transaction the number it will have."""
-    catalog: Catalog
+    @property
+    def number(self) -> int:
+        """The position; inside a transaction the number it will have."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog: ...
 
     def table(self, table: Table, at: int | None = None) -> TableReader:
         """The rows of `table` (a definition from the catalog of that position) at position `at`; None is this state's own present."""

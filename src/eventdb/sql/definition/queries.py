@@ -13,24 +13,24 @@ from eventdb.sql.prepared import PreparedProjection, PreparedQuery
 
 
 def prepare_query(query: ast.Query, env: Environment) -> PreparedQuery:
-    from eventdb import sql
+    from eventdb.sql import compiler
 
-    return sql.prepare_query(query, env)
+    return compiler.prepare_query(query, env)
 
 
 def prepare_projection(
     env: Environment, sources: Sequence[tuple[str, Table]], items: Sequence[ast.SelectItem], where: ast.Expression | None = None,
     want: Sequence[DataType | None] | None = None,
 ) -> PreparedProjection:  # fmt: skip
-    from eventdb import sql
+    from eventdb.sql import compiler
 
-    return sql.prepare_projection(env, sources, items, where, want)
+    return compiler.prepare_projection(env, sources, items, where, want)
 
 
 def prepare_targets(
     env: Environment, table: Table, alias: str | None, from_: tuple[ast.TableExpression, ...], where: ast.Expression | None,
     outputs: Sequence[Any], want: Sequence[DataType | None], with_: ast.With | None = None,
 ) -> PreparedQuery:  # fmt: skip
-    from eventdb import sql
+    from eventdb.sql import compiler
 
-    return sql.prepare_targets(env, table, alias, from_, where, outputs, want, with_)
+    return compiler.prepare_targets(env, table, alias, from_, where, outputs, want, with_)
