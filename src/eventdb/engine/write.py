@@ -22,7 +22,7 @@ from eventdb.engine.transaction import Transaction
 from eventdb.engine.write_cascade import PASSIVE, Cascade, Pairs, replaced
 from eventdb.errors import CardinalityViolation
 from eventdb.model.event import RowsDeleted, RowsInserted, RowsUpdated, SequenceAdvanced
-from eventdb.model.schema import Table
+from eventdb.model.schema import Action, Table
 from eventdb.sql.environment import Execution
 from eventdb.sql.modification.insert import fetched
 from eventdb.sql.modification.making import key_types
@@ -463,12 +463,12 @@ def _apply_delete(txn: Transaction, prepared: PreparedDelete, rows: list[Row], c
     if all(ref.key.on_delete in PASSIVE and ref.table.id != table.id for ref in referenced):
         for ref in referenced:
             keys = reference_keys(ref, rows)
-            if is_deferred(txn, ref.key.name, ref.key.deferrable, ref.key.deferred):
+            restrict = ref.key.on_delete is Action.RESTRICT
+            if not restrict and is_deferred(txn, ref.key.name, ref.key.deferrable, ref.key.deferred):
                 put_off_reference(txn, ref, keys)
                 continue
             for child in children(txn, ref, keys)[:1]:
                 values = tuple([child[s] for s in ref.slots])
-                restrict = ref.key.on_delete.value == "RESTRICT"
                 still_referenced(table, ref.table, ref.key.name, ref.parent_columns, values, restrict)
         txn.apply(RowsDeleted(table.id, prepared.key_types, [prepared.key_of(row) for row in rows]))
         return

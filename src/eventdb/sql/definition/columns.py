@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from eventdb.errors import (
-    CannotCoerce,
     DatatypeMismatch,
     Error,
     InvalidObjectDefinition,
@@ -17,7 +16,7 @@ from eventdb.model.datatype import BIGINT, INTEGER, SMALLINT, DataType
 from eventdb.model.schema import Column, Identity, Sequence, Table
 from eventdb.sql.definition.indexes import check_immutable
 from eventdb.sql.definition.names import names_in, unused
-from eventdb.sql.definition.rows import RowScope, assigned, bind, column_slots
+from eventdb.sql.definition.rows import RowScope, assigned, bind, bind_assigned, column_slots
 from eventdb.sql.definition.sequences import new_sequence
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import bound
@@ -138,13 +137,11 @@ def check_default(column: Column, expression: ast.Expression, text: str, env: En
     scope = RowScope(env, (), "DEFAULT expression")
     if _mentions_column(expression):
         raise NotSupportedError("cannot use column reference in DEFAULT expression").at(getattr(expression, "position", -1), env.text)
-    expr = bind(expression, scope)
     try:
-        expr = assigned(expr, column, env, getattr(expression, "position", -1))
-    except (DatatypeMismatch, CannotCoerce):
-        raise DatatypeMismatch(
-            f'column "{column.name}" is of type {column.datatype} but default expression is of type {expr.datatype}', column=column.name
-        ).at(getattr(expression, "position", -1), env.text) from None
+        expr = bind_assigned(expression, scope, column)
+    except DatatypeMismatch as error:
+        error.message = error.message.replace("but expression", "but default expression")
+        raise
     if isinstance(expr, bound.Constant) and expr.value is None:
         return None
     return text

@@ -19,6 +19,10 @@ from eventdb.sql.expressions import binder, bound, compiler
 from eventdb.sql.parser import ast
 
 
+class SubqueryRefused(NotSupportedError, sqlstate="0A000"):
+    """A subquery stands where no plan is made."""
+
+
 class RowScope:
     """The columns of `sources` (alias, table), relation i being sources[i].
 
@@ -59,10 +63,10 @@ class RowScope:
         return not qualifier or qualifier == (alias,) or (alias == table.name and qualifier == (table.schema, table.name))
 
     def bind_subquery(self, query: ast.Query, kind: str, position: int) -> binder.BoundSubquery:
-        raise NotSupportedError(f"cannot use subquery in {self.purpose}").at(query.position, self.environment.text)
+        raise SubqueryRefused(f"cannot use subquery in {self.purpose}").at(query.position, self.environment.text)
 
     def coerce_subquery(self, query: Any, types: tuple[DataType, ...]) -> Any:
-        raise NotSupportedError(f"cannot use subquery in {self.purpose}")
+        raise SubqueryRefused(f"cannot use subquery in {self.purpose}")
 
     def window(self, name: str) -> ast.Window | None:
         return None

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
 
-from eventdb.errors import DuplicateColumn, Error, SQLSyntaxError
+from eventdb.errors import DuplicateColumn, SQLSyntaxError
 from eventdb.model.schema import Column, Identity, Table
 from eventdb.sql.definition.names import find_column, find_table
 from eventdb.sql.definition.queries import prepare_projection, prepare_query
-from eventdb.sql.definition.rows import Code, RowScope, assigned, bind_assigned, tuple_source
+from eventdb.sql.definition.rows import Code, RowScope, SubqueryRefused, assigned, bind_assigned, tuple_source
 from eventdb.sql.environment import Environment, Execution
 from eventdb.sql.expressions import bound
 from eventdb.sql.modification.conflict import prepare_conflict
@@ -130,7 +130,7 @@ def _values(
     known = list(env.parameter_types)
     try:
         items = [[_bound_item(statement, e, c, env) for e, c in zip(row, targets, strict=True)] for row in rows]
-    except Error:
+    except SubqueryRefused:
         env.parameter_types[:] = known
         return _computed_values(statement, table, targets, rows, env)
     if len(items) == 1:
@@ -331,7 +331,7 @@ def merge_with(query: ast.Query, outer: ast.With) -> ast.Query:
 def _computed_values(
     statement: ast.Insert, table: Table, targets: list[Column], rows: Sequence[tuple[ast.Expression, ...]], env: Environment
 ) -> Compiled:
-    """VALUES with subqueries: each row is a projection without sources. Any other error that brought us here shows itself again."""
+    """VALUES with subqueries: each row is a projection without sources."""
     projections: list[PreparedProjection] = []
     code = Code()
     code.add("source = []")

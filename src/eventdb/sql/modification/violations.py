@@ -16,6 +16,7 @@ from eventdb.errors import (
     UniqueViolation,
 )
 from eventdb.model.schema import Table
+from eventdb.model.value import MIN_KEY, NAN_KEY, NULL_KEY, Descending
 
 _LONGEST_VALUE = 64
 
@@ -26,8 +27,12 @@ class GeneratedAlways(ProgrammingError, sqlstate="428C9"):
 
 def shown(value: Any) -> str:
     """A value as it appears in DETAIL, shortened."""
-    if value is None:
+    if isinstance(value, Descending):
+        value = value.value
+    if value is None or value is NULL_KEY or value is MIN_KEY:
         return "null"
+    if value is NAN_KEY:
+        return "NaN"
     if isinstance(value, bool):
         return "t" if value else "f"
     if isinstance(value, bytes):
