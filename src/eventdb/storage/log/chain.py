@@ -23,7 +23,7 @@ RECORD_LIMIT = 1 << 30
 HEADER_LIMIT = 1 << 20
 """The largest header in bytes: what actor, reason, correlation id and metadata may take up together."""
 _FORM = (int, int, bytes, bytes, bytes)
-_NOBODY = [None, None, None, {}]
+_NOBODY: list[object] = [None, None, None, {}]
 _NO_PROVENANCE = Provenance()
 
 

@@ -41,7 +41,19 @@ from eventdb.storage.log.base import (
 )
 from eventdb.storage.log.compression import compress
 from eventdb.storage.log.reading import open_header, read_segment
-from eventdb.storage.log.segment import COMPRESSED, FULL, HEADER_SIZE, Broken, Raw, SegmentHeader, encode_end, encode_record, items, name_of
+from eventdb.storage.log.segment import (
+    COMPRESSED,
+    FULL,
+    HEADER_SIZE,
+    Broken,
+    Raw,
+    SegmentHeader,
+    encode_end,
+    encode_record,
+    items,
+    name_of,
+    record_size,
+)
 from eventdb.storage.log.tail import Marks, Position, Tail, Torn, as_position, followed, is_torn, place, position_in, tail_at
 
 SEGMENT_BYTES = 64 << 20
@@ -80,6 +92,7 @@ class DirectoryLog:
         self.torn: Torn | None = None
         self._mutex = threading.RLock()
         self._changed = threading.Condition()
+        self._waiting = 0
         self._writing = False
         self._refusal: str | None = None
         self._marks: dict[str, Marks] = {}
@@ -196,6 +209,7 @@ class DirectoryLog:
         self.log_id = header.log_id
         self._seed = zlib.crc32(header.log_id)
         self._name = name_of(header.first)
+        self._last_marks = self._marks.setdefault(self._name, Marks())
         self._tail = Tail(header.first - 1, header.previous, header.time, header.first - 1, 0, HEADER_SIZE)
         self._file = file
 
@@ -242,8 +256,7 @@ class DirectoryLog:
                 raise LogReplaced(
                     f"the log at {self.path!r} is shorter than it was: {place(self._name, size, self._tail.number)} is no longer there"
                 )
-            marks = self._marks.setdefault(self._name, Marks())
-            tail = self._tail
+            marks, tail = self._last_marks, self._tail
             try:
                 for item in items(self._file, tail.offset, size, self._seed):
                     tail = followed(tail, item, self._name)
@@ -348,15 +361,13 @@ class DirectoryLog:
                 raise RecordTooLarge(chain.too_large(number, len(data), chain.HEADER_LIMIT))
             headers.append(header)
             previous, moment, start = chain.header_hash(data), header.time, offset
-            record = encode_record(self._seed, flag | flags, synced, data, body)
-            parts += record
+            parts += encode_record(self._seed, flag | flags, synced, data, body)
             starts.append((number, offset))
-            offset += sum(map(len, record))
+            offset += record_size(data, body)
         self._write(b"".join(parts), durability == "full")
         self._tail = Tail(number, previous, moment, number if flags else synced, start, offset)
-        marks = self._marks.setdefault(self._name, Marks())
         for mark in starts:
-            marks.note(*mark)
+            self._last_marks.note(*mark)
         return Appended(tuple(headers), previous)
 
     def _write(self, data: bytes, sync: bool) -> None:
@@ -460,12 +471,15 @@ class DirectoryLog:
             if head > after or rest <= 0:
                 return head
             with self._changed:
+                self._waiting += 1
                 if self._tail.number <= after:
                     self._changed.wait(rest)
+                self._waiting -= 1
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        if self._waiting:
+            with self._changed:
+                self._changed.notify_all()
 
     # The rest
 

@@ -35,6 +35,7 @@ _MAGIC = b"\x6beventdb log"
 _START = b"\x87" + _MAGIC
 _HEADER = Struct(">1s12sB1s16s1sQ2s32s1sQ1sI")
 _RECORD = Struct(">2sIB1sQ1sI")
+_FRONT = Struct(">B1sQ1sI")  # a record's start behind the checksum
 _BODY = Struct(">1sI")
 _END = Struct(">2sI1sQ")
 HEADER_SIZE = _HEADER.size
@@ -121,9 +122,14 @@ class Broken(Exception):
 
 def encode_record(seed: int, flags: int, synced: int, header: bytes, body: bytes) -> list[bytes]:
     """The bytes of a record, in parts to be joined; `seed` is the CRC-32 of the log_id."""
-    front = _RECORD.pack(_RECORD_START, 0, flags, b"\x1b", synced, b"\x5a", len(header))[6:] + header + _BODY.pack(b"\x5a", len(body))
+    front = _FRONT.pack(flags, b"\x1b", synced, b"\x5a", len(header)) + header + _BODY.pack(b"\x5a", len(body))
     checksum = zlib.crc32(body, zlib.crc32(front, seed))
     return [_RECORD_START, checksum.to_bytes(4, "big"), front, body]
+
+
+def record_size(header: bytes, body: bytes) -> int:
+    """How many bytes the record takes."""
+    return _FIXED_SIZE + len(header) + len(body)
 
 
 def encode_end(seed: int, following: int) -> bytes:
