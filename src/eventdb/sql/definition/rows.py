@@ -62,11 +62,8 @@ class RowScope:
     def _qualifies(qualifier: tuple[str, ...], alias: str, table: Table) -> bool:
         return not qualifier or qualifier == (alias,) or (alias == table.name and qualifier == (table.schema, table.name))
 
-    def bind_subquery(self, query: ast.Query, kind: str, position: int) -> binder.BoundSubquery:
+    def bind_subquery(self, query: ast.Query) -> tuple[Any, tuple[DataType, ...], tuple[bool, ...]]:
         raise SubqueryRefused(f"cannot use subquery in {self.purpose}").at(query.position, self.environment.text)
-
-    def coerce_subquery(self, query: Any, types: tuple[DataType, ...]) -> Any:
-        raise SubqueryRefused(f"cannot use subquery in {self.purpose}")
 
     def window(self, name: str) -> ast.Window | None:
         return None
