@@ -73,9 +73,12 @@ def resolve(name: str, arguments: Sequence[Expr], star: bool, within_group: bool
                 return entry.make(name, tuple(a.datatype for a in cast)), cast
     described = ", ".join(a.datatype.kind.value for a in arguments)
     raise UndefinedFunction(
-        f"function {name}({described}) does not exist", position=position,
-        hint="No aggregate of that name takes these argument types; explicit type casts may help." if arguments else f"Use {name}(*) or give an argument.",
-    )  # fmt: skip
+        f"function {name}({described}) does not exist",
+        position=position,
+        hint="No aggregate of that name takes these argument types; explicit type casts may help."
+        if arguments
+        else f"Use {name}(*) or give an argument.",
+    )
 
 
 def _fits(argument: Expr, kind: Kind | None, exact: bool) -> bool:
@@ -106,8 +109,16 @@ def _adding(datatype: DataType) -> tuple[str, Callable[[Sequence[str], Sequence[
     if datatype.is_float:
         return "no_float", lambda s, a: [f"{s[0]} += {a[0]}"], (("no_float", NO_FLOAT),)
     if datatype.kind is Kind.INTERVAL:
-        return "None", lambda s, a: [f"{s[0]} = {a[0]} if {s[0]} is None else interval_add({s[0]}, {a[0]})"], (("interval_add", intervals.interval_add),)
-    return "no_decimal", lambda s, a: [f"{s[0]} = exact_add({s[0]}, {a[0]})"], (("no_decimal", NO_DECIMAL), ("exact_add", arithmetic.EXACT.add))
+        return (
+            "None",
+            lambda s, a: [f"{s[0]} = {a[0]} if {s[0]} is None else interval_add({s[0]}, {a[0]})"],
+            (("interval_add", intervals.interval_add),),
+        )
+    return (
+        "no_decimal",
+        lambda s, a: [f"{s[0]} = exact_add({s[0]}, {a[0]})"],
+        (("no_decimal", NO_DECIMAL), ("exact_add", arithmetic.EXACT.add)),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -121,10 +132,11 @@ def _sum(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
     elif result == BIGINT:
         value, used = "check_bigint({0})", (*used, ("check_bigint", check_bigint))
     elif datatype.is_float:
-        value, used = f"check_{datatype.kind.name.lower()}({{0}})", (*used, (f"check_{datatype.kind.name.lower()}", _FLOAT_CHECKS[datatype.kind]))
-    return AggregateFunction(
-        name, types, result, (zero,), step, lambda s: f"(None if {s[0]} is {zero} else {value.format(s[0])})", used
-    )
+        value, used = (
+            f"check_{datatype.kind.name.lower()}({{0}})",
+            (*used, (f"check_{datatype.kind.name.lower()}", _FLOAT_CHECKS[datatype.kind])),
+        )
+    return AggregateFunction(name, types, result, (zero,), step, lambda s: f"(None if {s[0]} is {zero} else {value.format(s[0])})", used)
 
 
 def check_bigint(value: int) -> int:
@@ -151,12 +163,14 @@ def _avg(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
     if datatype.is_float:
         result, final = DOUBLE, "({0} / {1} if {1} else None)"
     elif datatype.kind is Kind.INTERVAL:
-        result, final, used = INTERVAL, "(interval_divide({0}, {1}) if {1} else None)", (*used, ("interval_divide", intervals.interval_divide))
+        result, final, used = (
+            INTERVAL,
+            "(interval_divide({0}, {1}) if {1} else None)",
+            (*used, ("interval_divide", intervals.interval_divide)),
+        )
     else:
         result, final, used = NUMERIC, "(numeric_divide({0}, {1}) if {1} else None)", (*used, ("numeric_divide", arithmetic.numeric_divide))
-    return AggregateFunction(
-        name, types, result, (zero, "0"), lambda s, a: [*add(s, a), f"{s[1]} += 1"], lambda s: final.format(*s), used
-    )
+    return AggregateFunction(name, types, result, (zero, "0"), lambda s, a: [*add(s, a), f"{s[1]} += 1"], lambda s: final.format(*s), used)
 
 
 # ---- min, max, bool_and, any_value …
@@ -180,10 +194,10 @@ def _extreme(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
 
 
 def _boolean(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
-    lines = {"bool_or": "if {a}: {s} = True\nelif {s} is None: {s} = False"}.get(name, "if not {a}: {s} = False\nelif {s} is None: {s} = True")
-    return AggregateFunction(
-        name, types, BOOLEAN, ("None",), lambda s, a: lines.format(s=s[0], a=a[0]).split("\n"), lambda s: s[0]
+    lines = {"bool_or": "if {a}: {s} = True\nelif {s} is None: {s} = False"}.get(
+        name, "if not {a}: {s} = False\nelif {s} is None: {s} = True"
     )
+    return AggregateFunction(name, types, BOOLEAN, ("None",), lambda s, a: lines.format(s=s[0], a=a[0]).split("\n"), lambda s: s[0])
 
 
 def _bits(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
@@ -203,7 +217,13 @@ def _any_value(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
 
 
 def _collect(
-    name: str, types: tuple[DataType, ...], result: DataType, finish: Callable[[list[Any]], Any], strict: bool, pairs: bool = False, **flags: bool
+    name: str,
+    types: tuple[DataType, ...],
+    result: DataType,
+    finish: Callable[[list[Any]], Any],
+    strict: bool,
+    pairs: bool = False,
+    **flags: bool,
 ) -> AggregateFunction:
     """A function over the list of its arguments, in order."""
     label = f"finish_{name}_{id(finish):x}"
@@ -211,9 +231,7 @@ def _collect(
     def step(s: Sequence[str], a: Sequence[str]) -> list[str]:
         return [f"{s[0]}.append({f'({a[0]}, {a[1]})' if pairs else a[-1]})"]
 
-    return AggregateFunction(
-        name, types, result, ("[]",), step, lambda s: f"{label}({s[0]})", ((label, finish),), strict=strict, **flags
-    )
+    return AggregateFunction(name, types, result, ("[]",), step, lambda s: f"{label}({s[0]})", ((label, finish),), strict=strict, **flags)
 
 
 @lru_cache(maxsize=8)
@@ -221,7 +239,9 @@ def _string_agg(name: str, types: tuple[DataType, ...]) -> AggregateFunction:
     empty = b"" if types[0].kind is Kind.BYTEA else ""
 
     def finish(items: list[Any]) -> Any:
-        """The values with each one's separator before it, but for the first; rows with a NULL value do not count, a NULL separator is empty."""
+        """The values with each one's separator before it, but for the first; rows with a NULL value do not count, a NULL separator is
+        empty.
+        """
         present = [(value, separator) for value, separator in items if value is not None]
         if not present:
             return None
@@ -289,9 +309,7 @@ _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double", "inter
 _declare("sum", *_NUMBERS, make=_sum)
 _declare("avg", *_NUMBERS, make=_avg)
 for _name in ("min", "max"):
-    _declare(
-        _name, "text", *_NUMBERS, "date", "time", "timetz", "timestamp", "timestamptz", "bytea", make=_extreme
-    )
+    _declare(_name, "text", *_NUMBERS, "date", "time", "timetz", "timestamp", "timestamptz", "bytea", make=_extreme)
 for _name in ("bool_and", "bool_or", "every"):
     _declare(_name, "boolean", make=_boolean)
 for _name in ("bit_and", "bit_or", "bit_xor"):
@@ -307,4 +325,3 @@ for _name in statistics.PAIR_FUNCTIONS:
 _declare("percentile_cont", "double double", "double interval", make=_percentile, ordered_set=True)
 _declare("percentile_disc", "double any", make=_percentile, ordered_set=True)
 _declare("mode", "any", make=_mode, ordered_set=True)
-

@@ -41,9 +41,10 @@ Final = Callable[[Sequence[str]], str]
 class AggregateFunction:
     """One aggregate function for given argument types.
 
-    `initial`: sources of the state's first values. `step(slots, arguments)`: statements; arguments are sources that may be repeated and, if the
-    function is `strict`, are never NULL (rows with a NULL argument are skipped). `final(slots)`: source of the result. `globals`: the names used.
-    `ordered_set`: WITHIN GROUP; the last argument is then the sort expression. `collects`: works on the finished list (slot 0).
+    `initial`: sources of the state's first values. `step(slots, arguments)`: statements; arguments are sources that may be repeated and,
+    if the function is `strict`, are never NULL (rows with a NULL argument are skipped). `final(slots)`: source of the result. `globals`:
+    the names used. `ordered_set`: WITHIN GROUP; the last argument is then the sort expression. `collects`: works on the finished list
+    (slot 0).
     """
 
     name: str
@@ -158,12 +159,16 @@ def _sorted_accumulator(aggregate: Aggregate, emitter: compiler.Emitter) -> Accu
         return _guarded(aggregate, emitter, prepare, guards, [*sort_prepare, f"{slots[0]}.append({row})"])
 
     def final(slots: Sequence[str]) -> str:
-        return f"{emitter.constant(_finish_sorted)}({slots[0]}, {emitter.constant(keys)}, {emitter.constant(function)}, {aggregate.distinct})"
+        return (
+            f"{emitter.constant(_finish_sorted)}({slots[0]}, {emitter.constant(keys)}, {emitter.constant(function)}, {aggregate.distinct})"
+        )
 
     return Accumulator(("[]",), step, final)
 
 
-def _finish_sorted(rows: list[tuple[tuple[Any, ...], tuple[Any, ...]]], keys: Sequence[OrderKey], function: AggregateFunction, distinct: bool) -> Any:
+def _finish_sorted(
+    rows: list[tuple[tuple[Any, ...], tuple[Any, ...]]], keys: Sequence[OrderKey], function: AggregateFunction, distinct: bool
+) -> Any:
     sort_rows(rows, keys)
     arguments = [row[1] for row in rows]
     return function.compute(list(dict.fromkeys(arguments)) if distinct else arguments)

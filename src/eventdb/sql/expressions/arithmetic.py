@@ -1,8 +1,8 @@
 """Arithmetic as PostgreSQL does it: checked integers, exact NUMERIC, floats that overflow with an error.
 
 NUMERIC. Python's own operators on Decimal round to the 28 digits of a context that belongs to the thread. Everything here goes through the
-methods of one context of our own instead, `EXACT`, wide enough that +, - and * never round; its flags are written but never read, so threads may share
-it. NUMERIC holds finite numbers only: NaN and infinity are refused where they come in.
+methods of one context of our own instead, `EXACT`, wide enough that +, - and * never round; its flags are written but never read, so
+threads may share it. NUMERIC holds finite numbers only: NaN and infinity are refused where they come in.
 """
 
 from __future__ import annotations
@@ -247,7 +247,11 @@ def numeric_power(a: Decimal | int, b: Decimal | int) -> Decimal:
         numeric_overflow()
     scale = min(max(16 - math.floor(magnitude), scale_of(a), scale_of(b)), 1000)
     digits = max(math.floor(magnitude), 0) + scale + 12
-    return decimal.Context(prec=digits, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[]).power(a, b).quantize(_quantum(scale), context=EXACT)
+    return (
+        decimal.Context(prec=digits, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
+        .power(a, b)
+        .quantize(_quantum(scale), context=EXACT)
+    )
 
 
 def _wide(function: str, a: Decimal) -> Decimal:

@@ -1,7 +1,8 @@
 """From syntax to bound expressions: names resolved, types known, overloads chosen, casts written out.
 
-`bind_expression` is the door; what the names mean is the `Scope`'s business, which the planner provides. A literal or parameter whose type is not
-known yet stays of type `unknown` until its context tells; `settle` ends that (text for literals), and is what a select list applies to its items.
+`bind_expression` is the door; what the names mean is the `Scope`'s business, which the planner provides. A literal or parameter whose
+type is not known yet stays of type `unknown` until its context tells; `settle` ends that (text for literals), and is what a select list
+applies to its items.
 
 Errors carry the position of the node at fault and the statement's text.
 """
@@ -62,10 +63,11 @@ class Scope(Protocol):
         ...
 
     def bind_subquery(self, query: ast.Query) -> tuple[Any, tuple[DataType, ...], tuple[bool, ...]]:
-        """Bind a subquery of an expression: (the query, its columns' types, whether each may be NULL). NotSupportedError where none may stand.
+        """Bind a subquery of an expression: (the query, its columns' types, whether each may be NULL). NotSupportedError where none may
+        stand.
 
-        A scope may also have `coerce_subquery(query, types)`, which gives the bound query with its columns cast; without it a subquery whose
-        columns would need a cast is refused.
+        A scope may also have `coerce_subquery(query, types)`, which gives the bound query with its columns cast; without it a subquery
+        whose columns would need a cast is refused.
         """
         ...
 
@@ -127,7 +129,9 @@ class Binder:
         """Bind an operand that must be boolean."""
         expr = self.bind(node)
         if expr.datatype.kind not in (Kind.BOOLEAN, Kind.NULL):
-            raise DatatypeMismatch(f"argument of {clause} must be type boolean, not type {expr.datatype.kind.value}", position=node.position)
+            raise DatatypeMismatch(
+                f"argument of {clause} must be type boolean, not type {expr.datatype.kind.value}", position=node.position
+            )
         return coerce(expr, BOOLEAN)
 
     # ---- leaves
@@ -242,7 +246,9 @@ class Binder:
     def is_null(self, node: ast.IsNull) -> Expr:
         if isinstance(node.operand, ast.RowValue):
             # Of a row: every item is NULL, or every item is not.
-            return joined("and", [IsNull(BOOLEAN, settle(e), node.negated, nullable=False) for e in self.bind_all(node.operand.items)], node.position)
+            return joined(
+                "and", [IsNull(BOOLEAN, settle(e), node.negated, nullable=False) for e in self.bind_all(node.operand.items)], node.position
+            )
         operand = settle(self.bind(node.operand))
         if isinstance(operand, Constant):
             return Constant(BOOLEAN, (operand.value is None) != node.negated, nullable=False, position=node.position)
@@ -309,7 +315,9 @@ class Binder:
 
     def collate(self, node: ast.Collate) -> Expr:
         if node.collation[-1].lower() not in ("c", "posix", "default", "ucs_basic", "binary"):
-            raise UndefinedObject(f'collation "{node.collation[-1]}" does not exist', position=node.position, hint='Texts sort by code point: "C".')
+            raise UndefinedObject(
+                f'collation "{node.collation[-1]}" does not exist', position=node.position, hint='Texts sort by code point: "C".'
+            )
         expr = self.bind(node.operand)
         if expr.datatype.kind is Kind.NULL:
             expr = coerce(expr, TEXT)
@@ -358,7 +366,9 @@ class Binder:
             cast = getattr(self.scope, "coerce_subquery", None)
             if cast is None:
                 wanted, given = (", ".join(map(str, side)) for side in (types, found))
-                raise NotSupportedError(f"comparing {wanted} with a subquery of {given} is not supported", position=position, hint="Cast inside it.")
+                raise NotSupportedError(
+                    f"comparing {wanted} with a subquery of {given} is not supported", position=position, hint="Cast inside it."
+                )
             bound = cast(bound, types)
         left = tuple(operand for operand, _ in pairs)
         nullable = kind == "row" or any(e.nullable for e in left) or any(nullables)
@@ -447,6 +457,7 @@ _BIND: dict[type, Callable[[Binder, Any], Expr]] = {
     ast.Literal: Binder.literal, ast.Name: Binder.name, ast.Parameter: Binder.parameter, ast.Star: Binder.star, ast.Default: Binder.default,
     ast.Unary: Binder.unary, ast.Binary: Binder.binary, ast.Like: Binder.like, ast.IsNull: Binder.is_null, ast.IsTruth: Binder.is_truth,
     ast.IsDistinct: Binder.is_distinct, ast.Between: Binder.between, ast.InList: Binder.in_list, ast.InQuery: Binder.in_query,
-    ast.Quantified: Binder.quantified, ast.Exists: Binder.exists, ast.Subquery: Binder.subquery, ast.Case: Binder.case, ast.Cast: Binder.cast,
+    ast.Quantified: Binder.quantified, ast.Exists: Binder.exists, ast.Subquery: Binder.subquery, ast.Case: Binder.case,
+    ast.Cast: Binder.cast,
     ast.RowValue: Binder.row_value, ast.Collate: Binder.collate, ast.Function: Binder.function,
 }  # fmt: skip

@@ -53,7 +53,13 @@ def bind_call(binder: Binder, node: ast.Function) -> Expr:
         return _aggregate(binder, name, node)
     if name in _WINDOW_FUNCTIONS:
         raise WindowingError(f"window function {name} requires an OVER clause", position=node.position)
-    for given, word in ((node.star, "*"), (node.distinct, "DISTINCT"), (node.order_by, "ORDER BY"), (node.within_group, "WITHIN GROUP"), (node.filter, "FILTER")):
+    for given, word in (
+        (node.star, "*"),
+        (node.distinct, "DISTINCT"),
+        (node.order_by, "ORDER BY"),
+        (node.within_group, "WITHIN GROUP"),
+        (node.filter, "FILTER"),
+    ):
         if given:
             raise WrongObjectType(f"{word} specified, but {name} is not an aggregate function", position=node.position)
     special = _SPECIAL.get(name)
@@ -134,7 +140,8 @@ def _extreme(binder: Binder, node: ast.Function) -> Expr:
     function: Callable[..., Any] = functions.greatest if name == "greatest" else functions.least
     return fold(
         Call(
-            datatype, name, arguments, registry.calling(name), ((name, function),), strict=False, nullable=all(a.nullable for a in arguments),
+            datatype, name, arguments, registry.calling(name), ((name, function),), strict=False,
+            nullable=all(a.nullable for a in arguments),
             position=node.position,
         )
     )  # fmt: skip
@@ -154,7 +161,9 @@ def _written(binder: Binder, node: ast.Function) -> Expr:
         return function(writers, *items)
 
     nullable = first_is_text and arguments[0].nullable
-    call = Call(TEXT, name, tuple(arguments), registry.calling(label), ((label, write),), strict=False, nullable=nullable, position=node.position)
+    call = Call(
+        TEXT, name, tuple(arguments), registry.calling(label), ((label, write),), strict=False, nullable=nullable, position=node.position
+    )
     return call if any(a.datatype.kind is Kind.TIMESTAMPTZ for a in arguments) else fold(call)
 
 
@@ -175,7 +184,9 @@ def _json_built(binder: Binder, node: ast.Function) -> Expr:
     label = f"{name}_{id(function):x}"
     strict = name == "to_json"
     nullable = strict and arguments[0].nullable
-    return fold(Call(JSON, name, arguments, registry.calling(label), ((label, function),), strict=strict, nullable=nullable, position=node.position))
+    return fold(
+        Call(JSON, name, arguments, registry.calling(label), ((label, function),), strict=strict, nullable=nullable, position=node.position)
+    )
 
 
 def _pg_typeof(binder: Binder, node: ast.Function) -> Expr:
@@ -209,7 +220,15 @@ def _sequence_function(binder: Binder, node: ast.Function) -> Expr:
         return f"cx.{name}({', '.join([str(sequence.id), *extra])})"
 
     return Call(
-        BIGINT, name, tuple(rest), render, (), volatile=True, uses_execution=True, nullable=any(a.nullable for a in rest), position=node.position
+        BIGINT,
+        name,
+        tuple(rest),
+        render,
+        (),
+        volatile=True,
+        uses_execution=True,
+        nullable=any(a.nullable for a in rest),
+        position=node.position,
     )
 
 
@@ -325,7 +344,19 @@ def _window_call(binder: Binder, name: str, node: ast.Function) -> WindowCall:
         order = order_keys(binder, window.order_by)
         mode, start, end, exclude = _frame(binder, window, order)
     return WindowCall(
-        datatype, name, aggregate, tuple(arguments), partition, order, mode, start, end, exclude, condition, nullable=nullable, position=node.position
+        datatype,
+        name,
+        aggregate,
+        tuple(arguments),
+        partition,
+        order,
+        mode,
+        start,
+        end,
+        exclude,
+        condition,
+        nullable=nullable,
+        position=node.position,
     )
 
 
@@ -381,8 +412,14 @@ def _frame(binder: Binder, window: ast.Window, order: tuple[OrderKey, ...]) -> t
     if frame.mode == "groups" and not order:
         raise WindowingError("GROUPS mode requires an ORDER BY clause", position=frame.position)
     ranks = ("unbounded preceding", "preceding", "current row", "following", "unbounded following")
-    if frame.start.kind == "unbounded following" or frame.end.kind == "unbounded preceding" or ranks.index(frame.start.kind) > ranks.index(frame.end.kind):
-        raise WindowingError(f"frame cannot start at {frame.start.kind.upper()} and end at {frame.end.kind.upper()}", position=frame.position)
+    if (
+        frame.start.kind == "unbounded following"
+        or frame.end.kind == "unbounded preceding"
+        or ranks.index(frame.start.kind) > ranks.index(frame.end.kind)
+    ):
+        raise WindowingError(
+            f"frame cannot start at {frame.start.kind.upper()} and end at {frame.end.kind.upper()}", position=frame.position
+        )
     start, end = (_frame_bound(binder, frame, bound, order) for bound in (frame.start, frame.end))
     return frame.mode, start, end, frame.exclude
 
@@ -413,5 +450,3 @@ def _has_column(expr: Expr) -> bool:
     if isinstance(expr, Column):
         return True
     return isinstance(expr, Call) and any(_has_column(a) for a in expr.arguments)
-
-

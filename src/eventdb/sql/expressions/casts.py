@@ -1,7 +1,7 @@
 """Casts: which exist, when they apply by themselves, and what computes them.
 
-Contexts, as in PostgreSQL: an *implicit* cast applies anywhere, an *assignment* cast where a value goes into a column, an *explicit* one only where it
-is written. Every type casts to text on assignment and from text explicitly, through its text form.
+Contexts, as in PostgreSQL: an *implicit* cast applies anywhere, an *assignment* cast where a value goes into a column, an *explicit* one
+only where it is written. Every type casts to text on assignment and from text explicitly, through its text form.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ _CASTS: dict[tuple[Kind, Kind], _Cast] = {}
 IDENTITY = "{0}"
 
 
-def _cast(source: Kind, target: Kind, context: Context, body: str | Callable[..., Any], uses: Iterable[Any] = (), execution: bool = False) -> None:
+def _cast(
+    source: Kind, target: Kind, context: Context, body: str | Callable[..., Any], uses: Iterable[Any] = (), execution: bool = False
+) -> None:
     used: list[tuple[str, Any]] = [(item.__name__, item) for item in uses]
     if isinstance(body, str):
         render: Callable[..., str] = body.format
@@ -196,7 +198,9 @@ def _find(source: Kind, target: Kind) -> _Cast | None:
 def _to_text(source: Kind) -> _Cast:
     datatype = DataType(source)
     if source is Kind.TIMESTAMPTZ:
-        return _Cast("assignment", "render_timestamptz({0}, cx.timezone)".format, (("render_timestamptz", datetimes.render_timestamptz),), True)
+        return _Cast(
+            "assignment", "render_timestamptz({0}, cx.timezone)".format, (("render_timestamptz", datetimes.render_timestamptz),), True
+        )
     if source in INTEGER_RANGES or source is Kind.UUID:
         return _Cast("assignment", "str({0})".format)
     if source is Kind.JSON:
@@ -295,7 +299,9 @@ def _resolve_unknown(expr: Expr, datatype: DataType, context: Context) -> Expr:
         return _typed_parameter(expr, datatype, context)
     if isinstance(expr, Case):
         whens = tuple((test, coerce(result, datatype, context)) for test, result in expr.whens)
-        return replace(expr, datatype=datatype, whens=whens, otherwise=None if expr.otherwise is None else coerce(expr.otherwise, datatype, context))
+        return replace(
+            expr, datatype=datatype, whens=whens, otherwise=None if expr.otherwise is None else coerce(expr.otherwise, datatype, context)
+        )
     if isinstance(expr, Coalesce):
         return replace(expr, datatype=datatype, arguments=tuple(coerce(argument, datatype, context) for argument in expr.arguments))
     if not isinstance(expr, Constant):
@@ -329,7 +335,9 @@ def _typed_parameter(expr: UntypedParameter, datatype: DataType, context: Contex
 
 
 def settle(expr: Expr) -> Expr:
-    """`expr` with a type for certain: a string literal that nothing gave a type, and a bare NULL, are text. IndeterminateDatatype for a parameter."""
+    """`expr` with a type for certain: a string literal that nothing gave a type, and a bare NULL, are text. IndeterminateDatatype for a
+    parameter.
+    """
     if expr.datatype.kind is not Kind.NULL:
         return expr
     if isinstance(expr, UntypedParameter):
@@ -355,5 +363,3 @@ def fold(expr: Expr) -> Expr:
     except Error:
         return expr
     return Constant(expr.datatype, value, nullable=value is None, position=expr.position)
-
-

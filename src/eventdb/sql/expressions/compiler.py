@@ -6,9 +6,9 @@ Three modes, so that a filter never makes a three-valued object only to throw it
     condition(e)   source that is truthy exactly when e is TRUE
     negation(e)    source that is truthy exactly when e is FALSE
 
-Each source is one Python expression that can stand anywhere without further parentheses. It may assign temporaries with `:=` (so it must not
-stand in the iterable of a comprehension). Operands that cannot be NULL are not checked; a nullable operand that is more than a name or a subscript is
-computed once into a temporary.
+Each source is one Python expression that can stand anywhere without further parentheses. It may assign temporaries with `:=` (so it must
+not stand in the iterable of a comprehension). Operands that cannot be NULL are not checked; a nullable operand that is more than a name
+or a subscript is computed once into a temporary.
 
 What the names in a source mean is the emitter's business (`Emitter`): `p` are the parameters, `cx` is the Execution. A Call renders itself;
 in what it renders the character `PLACE` stands for a temporary of its own (the same one wherever it occurs).

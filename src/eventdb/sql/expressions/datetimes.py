@@ -1,7 +1,7 @@
 """Dates and times from text and to text, time zones, and conversions among them.
 
-Range: Python's, the years 1 to 9999. Years before Christ and 'infinity' are refused with an error that says so. Timestamps with time zone are aware
-and always UTC inside.
+Range: Python's, the years 1 to 9999. Years before Christ and 'infinity' are refused with an error that says so. Timestamps with time zone
+are aware and always UTC inside.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _DATE = (
     r"|(?P<m4>\d{1,2})/(?P<d4>\d{1,2})/(?P<y4>\d{4})|(?P<d5>\d{1,2})[- ](?P<n5>[A-Za-z]{3,9})[- ,]+(?P<y5>\d{4})"
     r"|(?P<n6>[A-Za-z]{3,9})\.? (?P<d6>\d{1,2}),? (?P<y6>\d{4})|(?P<y7>\d{4})-(?P<n7>[A-Za-z]{3,9})-(?P<d7>\d{1,2}))"
 )
-_TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<F>\d+))?)?\s*(?P<half>[AaPp][Mm])?|(?P<H2>\d{2})(?P<M2>\d{2})(?P<S2>\d{2})(?:\.(?P<F2>\d+))?"
+_TIME = (
+    r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<F>\d+))?)?\s*(?P<half>[AaPp][Mm](?![A-Za-z]))?"
+    r"|(?P<H2>\d{2})(?P<M2>\d{2})(?P<S2>\d{2})(?:\.(?P<F2>\d+))?"
+)
 _ZONE = r"(?P<zone>[+-]\d{1,2}(?::?\d{2}(?::?\d{2})?)?|[A-Za-z_]+(?:/[A-Za-z0-9_+-]+){0,2})"
 _STAMP = re.compile(rf"\s*{_DATE}(?:(?:[Tt]|\s+)(?:{_TIME})\s*{_ZONE}?)?(?:\s*(?P<era>BC|AD|bc|ad))?\s*", re.ASCII)
 _CLOCK = re.compile(rf"\s*[Tt]?(?:{_TIME})\s*{_ZONE}?\s*", re.ASCII)
@@ -115,7 +118,9 @@ def _clock_of(match: re.Match[str], text: str) -> tuple[int, int]:
         hours = hours % 12 + (12 if half == "pm" else 0)
     digits = match["F"] or match["F2"] or ""
     micros = int(digits[:7].ljust(7, "0"))
-    micros = micros // 10 + (micros % 10 > 5 or (micros % 10 == 5 and (len(digits) > 7 and digits[7:].strip("0") != "" or micros // 10 % 2 == 1)))
+    micros = micros // 10 + (
+        micros % 10 > 5 or (micros % 10 == 5 and ((len(digits) > 7 and digits[7:].strip("0") != "") or micros // 10 % 2 == 1))
+    )
     if minutes > 59 or seconds > 60 or hours > 24 or (hours == 24 and (minutes or seconds or micros)):
         _overflow(text)
     return hours * 3600 + minutes * 60 + seconds, micros
@@ -224,11 +229,11 @@ def limited(value: _T, precision: int | None) -> _T:
         return value.replace(microsecond=micros)
     if isinstance(value, datetime.datetime):
         try:
-            return value.replace(microsecond=0) + datetime.timedelta(seconds=1)  # type: ignore[return-value]
+            return value.replace(microsecond=0) + datetime.timedelta(seconds=1)
         except OverflowError:
             raise DatetimeFieldOverflow("timestamp out of range") from None
     moment = datetime.datetime.combine(datetime.date.min, value.replace(microsecond=0)) + datetime.timedelta(seconds=1)
-    return moment.timetz()  # type: ignore[return-value]
+    return moment.timetz()
 
 
 # ---- to text

@@ -8,14 +8,20 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from eventdb.errors import DatetimeFieldOverflow, InvalidDatetimeFormat, InvalidTextRepresentation, NotSupportedError, NumericValueOutOfRange
+from eventdb.errors import (
+    DatetimeFieldOverflow,
+    InvalidDatetimeFormat,
+    InvalidTextRepresentation,
+    NotSupportedError,
+    NumericValueOutOfRange,
+)
 from eventdb.model.value import Interval
 from eventdb.sql.expressions import arithmetic, datetimes
 
 _MONTHS = calendar.month_name
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _PATTERN = re.compile(
-    r'"(?P<quoted>[^"]*)"|(?P<fm>FM)?(?P<code>HH24|HH12|HH|MI|SSSSS?|SS|MS|US|FF[1-6]|AM|PM|am|pm|A\.M\.|P\.M\.|a\.m\.|p\.m\.|Y,YYY|YYYY|YYY|YY|Y|IYYY|IYY|IY|I'
+    r'"(?P<quoted>[^"]*)"|(?P<fm>FM)?(?P<code>HH24|HH12|HH|MI|IW|IDDD|ID|SSSSS?|SS|MS|US|FF[1-6]|AM|PM|am|pm|A\.M\.|P\.M\.|a\.m\.|p\.m\.|Y,YYY|YYYY|YYY|YY|Y|IYYY|IYY|IY|I'
     r"|MONTH|Month|month|MON|Mon|mon|MM|DAY|Day|day|DY|Dy|dy|DDD|DD|IDDD|ID|D|WW|W|IW|CC|J|Q|RM|rm|TZH|TZM|TZ|tz|OF)(?P<th>TH|th)?",
 )
 
@@ -23,7 +29,8 @@ _PATTERN = re.compile(
 def _clock(value: Any, code: str) -> tuple[int, int] | None:
     """(number, width) for the codes that print a number."""
     simple = {
-        "HH24": ("hour", 2), "MI": ("minute", 2), "SS": ("second", 2), "US": ("microsecond", 6), "MM": ("month", 2), "DD": ("day", 2), "YYYY": ("year", 4),
+        "HH24": ("hour", 2), "MI": ("minute", 2), "SS": ("second", 2), "US": ("microsecond", 6), "MM": ("month", 2), "DD": ("day", 2),
+        "YYYY": ("year", 4),
     }  # fmt: skip
     if code in simple:
         name, width = simple[code]
@@ -142,7 +149,9 @@ def char_interval(value: Interval, template: str) -> str:
     try:
         return char_timestamp(parts, template)
     except (AttributeError, IndexError):
-        raise InvalidDatetimeFormat("invalid format specification for an interval value", hint="Intervals are not tied to specific calendar dates.") from None
+        raise InvalidDatetimeFormat(
+            "invalid format specification for an interval value", hint="Intervals are not tied to specific calendar dates."
+        ) from None
 
 
 # ---- numbers
@@ -198,9 +207,7 @@ def _fill_number(body: str, whole: str, fraction: str, negative: bool, plain: bo
             position += 1
         elif code in (".", "D"):
             in_fraction, position = True, 0
-            if not started and digits_before and not plain and not whole and out and out[-1] == " ":
-                pass
-            out.append("." if shown_fraction or not plain else ".")
+            out.append(".")
         elif code in (",", "G"):
             out.append("," if started else "" if plain else " ")
         elif code == "S":
@@ -256,10 +263,13 @@ def to_number(text: str, template: str) -> Decimal:
 # ---- to_date, to_timestamp
 
 _READERS: dict[str, tuple[str, str]] = {
-    "YYYY": ("year", r"\d{1,4}"), "YYY": ("year3", r"\d{1,3}"), "YY": ("year2", r"\d{1,2}"), "Y": ("year1", r"\d"), "MM": ("month", r"\d{1,2}"),
-    "DD": ("day", r"\d{1,2}"), "DDD": ("doy", r"\d{1,3}"), "HH24": ("hour", r"\d{1,2}"), "HH12": ("hour12", r"\d{1,2}"), "HH": ("hour12", r"\d{1,2}"),
+    "YYYY": ("year", r"\d{1,4}"), "YYY": ("year3", r"\d{1,3}"), "YY": ("year2", r"\d{1,2}"), "Y": ("year1", r"\d"),
+    "MM": ("month", r"\d{1,2}"),
+    "DD": ("day", r"\d{1,2}"), "DDD": ("doy", r"\d{1,3}"), "HH24": ("hour", r"\d{1,2}"), "HH12": ("hour12", r"\d{1,2}"),
+    "HH": ("hour12", r"\d{1,2}"),
     "MI": ("minute", r"\d{1,2}"), "SS": ("second", r"\d{1,2}"), "MS": ("ms", r"\d{1,3}"), "US": ("us", r"\d{1,6}"), "J": ("julian", r"\d+"),
-    "MONTH": ("name", "[A-Za-z]+"), "MON": ("name", "[A-Za-z]{3}"), "DAY": ("", "[A-Za-z]+"), "DY": ("", "[A-Za-z]{3}"), "AM": ("half", "[AaPp][Mm]"),
+    "MONTH": ("name", "[A-Za-z]+"), "MON": ("name", "[A-Za-z]{3}"), "DAY": ("", "[A-Za-z]+"), "DY": ("", "[A-Za-z]{3}"),
+    "AM": ("half", "[AaPp][Mm]"),
     "PM": ("half", "[AaPp][Mm]"), "TZH": ("tzh", r"[+-]?\d{1,2}"), "TZM": ("tzm", r"\d{1,2}"), "OF": ("offset", r"[+-]\d{1,2}(?::?\d{2})?"),
     "Q": ("", r"\d"), "D": ("", r"\d"), "W": ("", r"\d"), "CC": ("", r"\d{1,2}"),
 }  # fmt: skip
@@ -285,7 +295,9 @@ def _read(text: str, template: str) -> dict[str, str]:
             shape = r"\d{1,5}"
         value = re.compile(r"\s*(" + shape + ")").match(text, place)
         if value is None:
-            raise InvalidDatetimeFormat(f'invalid value "{text[place : place + 10]}" for "{match["code"]}"', detail=f'The text is "{text[:60]}".')
+            raise InvalidDatetimeFormat(
+                f'invalid value "{text[place : place + 10]}" for "{match["code"]}"', detail=f'The text is "{text[:60]}".'
+            )
         place = value.end()
         if name:
             found[name] = value[1]
@@ -323,7 +335,9 @@ def _moment(text: str, template: str) -> tuple[datetime.datetime, dict[str, str]
         hour = hour % 12 + (12 if found.get("half", "am").lower() == "pm" else 0)
     micros = int(found.get("ms", "0").ljust(3, "0")) * 1000 + int(found.get("us", "0").ljust(6, "0"))
     try:
-        moment = datetime.datetime(year, month, number("day", 1), hour, number("minute", 0), number("second", 0)) + datetime.timedelta(microseconds=micros)
+        moment = datetime.datetime(year, month, number("day", 1), hour, number("minute", 0), number("second", 0)) + datetime.timedelta(
+            microseconds=micros
+        )
         if "doy" in found:
             moment = moment.replace(month=1, day=1) + datetime.timedelta(days=int(found["doy"]) - 1)
         if "julian" in found:
@@ -345,5 +359,3 @@ def to_timestamp(cx: Any, text: str, template: str) -> datetime.datetime:
     elif "tzh" in found:
         zone = datetimes.zone_of(f"{found['tzh'] if found['tzh'][0] in '+-' else '+' + found['tzh']}:{found.get('tzm', '0').rjust(2, '0')}")
     return datetimes.to_utc(moment, zone)
-
-

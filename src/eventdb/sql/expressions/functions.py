@@ -1,4 +1,6 @@
-"""The function library: this module gathers its parts; the functions stand in `functions_text`, `functions_math`, `functions_time`, `functions_json`."""
+"""The function library: this module gathers its parts; the functions stand in `functions_text`, `functions_math`, `functions_time`,
+`functions_json`.
+"""
 
 from __future__ import annotations
 

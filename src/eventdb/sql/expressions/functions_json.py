@@ -24,9 +24,7 @@ def object_builder(types: Sequence[DataType]) -> Callable[..., str]:
     writers = [json_values.writer(datatype) for datatype in types]
 
     def json_build_object(*items: Any) -> str:
-        pairs = [
-            f"{json_values.object_key(items[i], types[i])} : {writers[i + 1](items[i + 1])}" for i in range(0, len(items), 2)
-        ]
+        pairs = [f"{json_values.object_key(items[i], types[i])} : {writers[i + 1](items[i + 1])}" for i in range(0, len(items), 2)]
         return "{" + ", ".join(pairs) + "}"
 
     return json_build_object

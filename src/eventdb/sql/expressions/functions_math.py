@@ -58,6 +58,12 @@ def float_sqrt(value: float) -> float:
     return math.sqrt(value)
 
 
+def cbrt(value: float) -> float:
+    root = math.cbrt(value)
+    nearest = float(round(root)) if math.isfinite(root) else root
+    return nearest if nearest**3 == value else root
+
+
 def checked(function: Callable[..., float], name: str) -> Callable[..., float]:
     """A function of `math` whose domain and range errors are ours."""
 
@@ -109,7 +115,9 @@ def width_bucket(value: Any, low: Any, high: Any, count: int) -> int:
     if count <= 0:
         raise InvalidParameterValue("count must be greater than zero")
     if low == high or low != low or high != high or value != value:
-        raise InvalidParameterValue("lower bound cannot equal upper bound" if low == high else "operand, lower bound, and upper bound cannot be NaN")
+        raise InvalidParameterValue(
+            "lower bound cannot equal upper bound" if low == high else "operand, lower bound, and upper bound cannot be NaN"
+        )
     if low < high:
         if value < low:
             return 0
@@ -145,7 +153,10 @@ def _declare_basic() -> None:
         datatype = DataType(kind)
         if short in _INTEGERS:
             overflow = arithmetic.OVERFLOW[kind]
-            low, high = -(2 ** {"smallint": 15, "integer": 31, "bigint": 63}[short]), 2 ** {"smallint": 15, "integer": 31, "bigint": 63}[short] - 1
+            low, high = (
+                -(2 ** {"smallint": 15, "integer": 31, "bigint": 63}[short]),
+                2 ** {"smallint": 15, "integer": 31, "bigint": 63}[short] - 1,
+            )
             declare("abs", short, datatype, f"(\0 if (\0 := abs({{0}})) <= {high} else {overflow.__name__}(\0))", uses=[overflow])
             declare("mod", f"{short}, {short}", datatype, "remainder({0}, {1})", uses=[arithmetic.remainder])
             if short != "smallint":
@@ -154,12 +165,17 @@ def _declare_basic() -> None:
                     declare(function.__name__, f"{short}, {short}", datatype, source, uses=[function, overflow])
         else:
             declare("abs", short, datatype, "{0}.copy_abs()" if short == "numeric" else "abs({0})")
-    for name, numeric, whole in (("ceil", numeric_ceil, math.ceil), ("ceiling", numeric_ceil, math.ceil), ("floor", numeric_floor, math.floor)):
+    for name, numeric, whole in (
+        ("ceil", numeric_ceil, math.ceil),
+        ("ceiling", numeric_ceil, math.ceil),
+        ("floor", numeric_floor, math.floor),
+    ):
         declare(name, "numeric", NUMERIC, numeric)
         declare(name, "double", DOUBLE, float_whole(whole))
-    for name, function, whole in (("round", numeric_round, round_half_even), ("trunc", numeric_trunc, math.trunc)):
-        declare(name, "numeric, [integer]", NUMERIC, function)
-        declare(name, "double", DOUBLE, float_whole(whole))
+    declare("round", "numeric, [integer]", NUMERIC, numeric_round)
+    declare("round", "double", DOUBLE, float_whole(round_half_even))
+    declare("trunc", "numeric, [integer]", NUMERIC, numeric_trunc)
+    declare("trunc", "double", DOUBLE, float_whole(math.trunc))
     declare("sign", "numeric", NUMERIC, numeric_sign)
     declare("sign", "double", DOUBLE, float_sign)
     declare("mod", "numeric, numeric", NUMERIC, numeric_mod)
@@ -176,7 +192,7 @@ def _declare_basic() -> None:
 def _declare_powers() -> None:
     declare("sqrt", "numeric", NUMERIC, arithmetic.numeric_sqrt)
     declare("sqrt", "double", DOUBLE, float_sqrt)
-    declare("cbrt", "double", DOUBLE, checked(math.cbrt, "cbrt"))
+    declare("cbrt", "double", DOUBLE, cbrt)
     for name in ("power", "pow"):
         declare(name, "numeric, numeric", NUMERIC, arithmetic.numeric_power)
         declare(name, "double, double", DOUBLE, arithmetic.float_power)
@@ -221,8 +237,6 @@ def _declare_trigonometry() -> None:
     declare("random", "", DOUBLE, arithmetic.random_float, volatile=True)
     declare("random", "integer, integer", INTEGER, random_between, volatile=True)
     declare("random", "bigint, bigint", BIGINT, random_between, volatile=True)
-
-
 
 
 _declare_basic()

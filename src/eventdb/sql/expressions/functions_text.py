@@ -238,7 +238,7 @@ def regexp_count(text: str, pattern: str, start: int = 1, flags: str = "") -> in
 
 def _from(start: int) -> int:
     if start < 1:
-        raise InvalidParameterValue(f"invalid value for parameter \"start\": {start}")
+        raise InvalidParameterValue(f'invalid value for parameter "start": {start}')
     return start - 1
 
 
@@ -293,7 +293,9 @@ def format_text(writers: Sequence[Callable[[Any], str]], pattern: str | None, *i
             raise InvalidParameterValue("unterminated or unrecognized format() type specifier", hint='For a single "%" use "%%".')
         following = int(match[2]) if match[2] else following + 1
         if not 0 < following <= len(items):
-            raise InvalidParameterValue("too few arguments for format()" if following else "format specifies argument 0, but arguments are numbered from 1")
+            raise InvalidParameterValue(
+                "too few arguments for format()" if following else "format specifies argument 0, but arguments are numbered from 1"
+            )
         item = items[following - 1]
         text = "" if item is None else writers[following](item)
         if match[5] == "I":
@@ -386,6 +388,12 @@ def _declare_others() -> None:
 
 _declare_texts()
 _declare_others()
-WRITING: dict[str, tuple[Callable[..., Any], bool]] = {"concat": (concat, False), "concat_ws": (concat_ws, True), "format": (format_text, True)}
-"""Functions over arguments of any type, which `calls` binds with the writers for those types; whether the first must be text and NULL gives NULL."""
+WRITING: dict[str, tuple[Callable[..., Any], bool]] = {
+    "concat": (concat, False),
+    "concat_ws": (concat_ws, True),
+    "format": (format_text, True),
+}
+"""Functions over arguments of any type, which `calls` binds with the writers for those types; whether the first must be text and NULL
+gives NULL.
+"""
 writer_of = _text_of

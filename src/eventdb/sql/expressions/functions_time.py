@@ -88,7 +88,10 @@ def extract_date(field: str, value: datetime.date) -> Decimal:
 def extract_timestamp(field: str, value: datetime.datetime) -> Decimal:
     name = unit(field)
     if name == "julian":
-        return Decimal(value.toordinal() + 1721425) + (Decimal(intervals.clock_us(value.time())) / intervals.DAY_US).quantize(Decimal("1e-17")).normalize()
+        return (
+            Decimal(value.toordinal() + 1721425)
+            + (Decimal(intervals.clock_us(value.time())) / intervals.DAY_US).quantize(Decimal("1e-17")).normalize()
+        )
     if name in _DATE_PARTS:
         return Decimal(_DATE_PARTS[name](value))
     if name in _TIME_PARTS:
@@ -110,7 +113,11 @@ def extract_timestamptz(cx: Any, field: str, value: datetime.datetime) -> Decima
 
 def _zone_part(field: str, name: str, offset: datetime.timedelta | None, what: str) -> Decimal:
     seconds = int((offset or datetime.timedelta()).total_seconds())
-    parts = {"timezone": seconds, "timezone_hour": int(seconds / 3600), "timezone_minute": int(seconds % 3600 / 60) if seconds >= 0 else -(-seconds % 3600 // 60)}
+    parts = {
+        "timezone": seconds,
+        "timezone_hour": int(seconds / 3600),
+        "timezone_minute": int(seconds % 3600 / 60) if seconds >= 0 else -(-seconds % 3600 // 60),
+    }
     if name not in parts:
         _unknown(field, what, False)
     return Decimal(parts[name])
@@ -136,9 +143,10 @@ def extract_interval(field: str, value: Interval) -> Decimal:
     sign = -1 if micros < 0 else 1
     years = int(value.months / 12)
     rest = sign * (abs(micros) % 60_000_000)
-    parts = {
+    parts: dict[str, int | Decimal] = {
         "year": years, "month": value.months - years * 12, "day": value.whole_days, "quarter": (value.months - years * 12) // 3 + 1,
-        "decade": int(years / 10), "century": int(years / 100), "millennium": int(years / 1000), "hour": sign * (abs(micros) // 3_600_000_000),
+        "decade": int(years / 10), "century": int(years / 100), "millennium": int(years / 1000),
+        "hour": sign * (abs(micros) // 3_600_000_000),
         "minute": sign * (abs(micros) // 60_000_000 % 60), "second": Decimal(rest).scaleb(-6), "milliseconds": Decimal(rest).scaleb(-3),
         "microseconds": rest, "week": int(value.whole_days / 7),
     }  # fmt: skip
@@ -172,7 +180,12 @@ def trunc_timestamp(field: str, value: datetime.datetime) -> datetime.datetime:
     if name == "quarter":
         return midnight.replace(day=1, month=(midnight.month - 1) // 3 * 3 + 1)
     year = value.year
-    starts = {"year": year, "decade": max(year // 10 * 10, 1), "century": (year - 1) // 100 * 100 + 1, "millennium": (year - 1) // 1000 * 1000 + 1}
+    starts = {
+        "year": year,
+        "decade": max(year // 10 * 10, 1),
+        "century": (year - 1) // 100 * 100 + 1,
+        "millennium": (year - 1) // 1000 * 1000 + 1,
+    }
     if name not in starts:
         _unknown(field, "timestamp", name in _DATE_PARTS)
     return midnight.replace(day=1, month=1, year=starts[name])
@@ -278,7 +291,9 @@ def make_timestamptz(
     return datetimes.to_utc(make_timestamp(year, month, day, hour, minute, second), own)
 
 
-def make_interval(years: int = 0, months: int = 0, weeks: int = 0, days: int = 0, hours: int = 0, minutes: int = 0, seconds: float = 0.0) -> Interval:
+def make_interval(
+    years: int = 0, months: int = 0, weeks: int = 0, days: int = 0, hours: int = 0, minutes: int = 0, seconds: float = 0.0
+) -> Interval:
     try:
         return intervals.make(years * 12 + months, weeks * 7 + days, (hours * 60 + minutes) * 60_000_000 + round(seconds * 1_000_000))
     except (OverflowError, ValueError):
@@ -330,13 +345,15 @@ def local_timestamp(cx: Any, precision: int = 6) -> datetime.datetime:
 
 
 def local_time(cx: Any, precision: int = 6) -> datetime.time:
-    return datetimes.limited(datetimes.to_local(cx.transaction_timestamp, cx.timezone).time(), precision)
+    clock: datetime.time = datetimes.limited(datetimes.to_local(cx.transaction_timestamp, cx.timezone).time(), precision)
+    return clock
 
 
 def current_time(cx: Any, precision: int = 6) -> datetime.time:
     local = cx.transaction_timestamp.astimezone(cx.timezone)
     offset = local.utcoffset() or datetime.timedelta()
-    return datetimes.limited(local.time().replace(tzinfo=datetime.timezone(offset) if offset else UTC), precision)
+    clock: datetime.time = datetimes.limited(local.time().replace(tzinfo=datetime.timezone(offset) if offset else UTC), precision)
+    return clock
 
 
 def current_timestamp(cx: Any, precision: int = 6) -> datetime.datetime:
@@ -410,7 +427,9 @@ def _declare_making() -> None:
     declare("make_date", "integer, integer, integer", DATE, make_date)
     declare("make_time", "integer, integer, double", TIME, make_time)
     declare("make_timestamp", "integer, integer, integer, integer, integer, double", TIMESTAMP, make_timestamp)
-    declare("make_timestamptz", "integer, integer, integer, integer, integer, double, [text]", TIMESTAMPTZ, make_timestamptz, execution=True)
+    declare(
+        "make_timestamptz", "integer, integer, integer, integer, integer, double, [text]", TIMESTAMPTZ, make_timestamptz, execution=True
+    )
     declare("make_interval", "[integer], [integer], [integer], [integer], [integer], [integer], [double]", INTERVAL, make_interval)
     for function in (justify_days, justify_hours, justify_interval):
         declare(function.__name__, "interval", INTERVAL, function)

@@ -16,9 +16,12 @@ DAY_US = 86_400_000_000
 _MONTH_DAYS = 30
 _UNITS: dict[str, tuple[str, Decimal]] = {}
 for _names, _part, _factor in (
-    ("millennium millennia mil mils", "months", "12000"), ("century centuries cent c", "months", "1200"), ("decade decades dec decs", "months", "120"),
-    ("year years yr yrs y", "months", "12"), ("month months mon mons", "months", "1"), ("week weeks w", "days", "7"), ("day days d", "days", "1"),
-    ("hour hours hr hrs h", "us", "3600000000"), ("minute minutes min mins m", "us", "60000000"), ("second seconds sec secs s", "us", "1000000"),
+    ("millennium millennia mil mils", "months", "12000"), ("century centuries cent c", "months", "1200"),
+    ("decade decades dec decs", "months", "120"),
+    ("year years yr yrs y", "months", "12"), ("month months mon mons", "months", "1"), ("week weeks w", "days", "7"),
+    ("day days d", "days", "1"),
+    ("hour hours hr hrs h", "us", "3600000000"), ("minute minutes min mins m", "us", "60000000"),
+    ("second seconds sec secs s", "us", "1000000"),
     ("millisecond milliseconds ms msec msecs", "us", "1000"), ("microsecond microseconds us usec usecs", "us", "1"),
 ):  # fmt: skip
     for _name in _names.split():

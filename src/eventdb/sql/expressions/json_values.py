@@ -97,7 +97,10 @@ def path_of(text: str) -> list[str]:
     body = stripped[1:-1].strip()
     if not body:
         return []
-    return [quoted.replace('\\"', '"') if quoted else plain.strip() for quoted, plain in re.findall(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]+))\s*(?:,|$)', body)]
+    return [
+        quoted.replace('\\"', '"') if quoted else plain.strip()
+        for quoted, plain in re.findall(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]+))\s*(?:,|$)', body)
+    ]
 
 
 def walk(document: Any, steps: Sequence[str]) -> Any:

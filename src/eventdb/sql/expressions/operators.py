@@ -1,8 +1,8 @@
 """Operators: which one an expression means, and the Python that computes it.
 
-Numbers are promoted as in PostgreSQL (smallint < integer < bigint < numeric < real < double precision; numeric with a float is double precision). Python's
-int, Decimal and float compare with each other by value, so integers and NUMERIC are compared without casts; NUMERIC meets a float as a
-float. Everything else is a table of overloads, resolved as functions are.
+Numbers are promoted as in PostgreSQL (smallint < integer < bigint < numeric < real < double precision; numeric with a float is double
+precision). Python's int, Decimal and float compare with each other by value, so integers and NUMERIC are compared without casts; NUMERIC
+meets a float as a float. Everything else is a table of overloads, resolved as functions are.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def _unknown(expr: Expr) -> bool:
 
 
 def binary(operator: str, left: Expr, right: Expr, position: int) -> Expr:
-    """`left operator right`, with the operands cast as the operator needs. Raises UndefinedFunction, AmbiguousFunction or IndeterminateDatatype."""
+    """`left operator right`, with the operands cast as the operator needs. Raises UndefinedFunction, AmbiguousFunction or
+    IndeterminateDatatype.
+    """
     if operator in COMPARISONS:
         return compare(operator, left, right, position)
     if operator == "||":
@@ -164,7 +166,9 @@ def calculated(operator: str, left: Expr, right: Expr, position: int) -> Expr:
     if operator == "%" and datatype.is_float:
         raise undefined(operator, left, right, position)
     if datatype.is_float:
-        left, right = (coerce(side, DOUBLE) if side.datatype.kind is Kind.NUMERIC or not side.datatype.is_float else side for side in (left, right))
+        left, right = (
+            coerce(side, DOUBLE) if side.datatype.kind is Kind.NUMERIC or not side.datatype.is_float else side for side in (left, right)
+        )
         render, names = _FLOAT[operator]
         if datatype.kind is Kind.REAL:
             render, names = _rounded_to_real(render), (*names, ("to_real", values.to_real))
@@ -272,7 +276,12 @@ def unary(operator: str, operand: Expr, position: int) -> Expr:
         render, names = f"(\0 if (\0 := -{{0}}) <= {high} else {overflow.__name__}(\0))".format, ((overflow.__name__, overflow),)
     elif operator == "-" and kind is Kind.NUMERIC:
         render, names = "negate({0})".format, (("negate", negate),)
-        if isinstance(operand, Constant) and operand.value == 2**63 and operand.datatype == NUMERIC and operand.value.as_tuple().exponent == 0:
+        if (
+            isinstance(operand, Constant)
+            and operand.value == 2**63
+            and operand.datatype == NUMERIC
+            and operand.value.as_tuple().exponent == 0
+        ):
             return Constant(BIGINT, -(2**63), nullable=False, position=position)
     elif operator == "-" and (operand.datatype.is_float or kind is Kind.INTERVAL):
         render = "(-{0})".format
@@ -363,7 +372,14 @@ _TABLE: dict[str, list[Function]] = {}
 
 
 def _operator(
-    symbol: str, left: str, right: str, result: DataType, body: str | Callable[..., Any], uses: Iterable[Any] = (), execution: bool = False, nullable: bool = False
+    symbol: str,
+    left: str,
+    right: str,
+    result: DataType,
+    body: str | Callable[..., Any],
+    uses: Iterable[Any] = (),
+    execution: bool = False,
+    nullable: bool = False,
 ) -> None:
     used: list[tuple[str, Any]] = [(item.__name__, item) for item in uses]
     render: Callable[..., str]
@@ -393,7 +409,9 @@ def _declare_times() -> None:
         _operator("-", kind, "interval", result, f"timestamp_subtract({first}, {{1}})", [intervals.timestamp_subtract, midnight])
     _operator("+", "timestamptz", "interval", TIMESTAMPTZ, "timestamptz_add({0}, {1}, cx.timezone)", [intervals.timestamptz_add], True)
     _operator("+", "interval", "timestamptz", TIMESTAMPTZ, "timestamptz_add({1}, {0}, cx.timezone)", [intervals.timestamptz_add], True)
-    _operator("-", "timestamptz", "interval", TIMESTAMPTZ, "timestamptz_subtract({0}, {1}, cx.timezone)", [intervals.timestamptz_subtract], True)
+    _operator(
+        "-", "timestamptz", "interval", TIMESTAMPTZ, "timestamptz_subtract({0}, {1}, cx.timezone)", [intervals.timestamptz_subtract], True
+    )
     _operator("-", "timestamp", "timestamp", INTERVAL, intervals.difference)
     _operator("-", "timestamptz", "timestamptz", INTERVAL, intervals.difference)
     _operator("+", "time", "interval", TIME, intervals.time_add)
@@ -483,5 +501,3 @@ def _ambiguous(operator: str, left: Expr, right: Expr, position: int) -> Ambiguo
         f"operator is not unique: {left.datatype.kind.value} {operator} {right.datatype.kind.value}", position=position,
         hint="Could not choose a best candidate operator; add explicit type casts.",
     )  # fmt: skip
-
-

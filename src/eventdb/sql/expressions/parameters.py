@@ -1,8 +1,9 @@
 """Python values in, Python values out: what a bound parameter means in SQL, one by one and in bulk.
 
-`adapt` accepts what fits a type without loss: an int for NUMERIC, a whole float for INTEGER, a text that spells the value (as a literal would).
-A float with a fraction for an INTEGER is an error, not rounded. `adapt_rows` does the same by columns: a column of plain values of the right
-class is checked with a handful of C loops and passed on as it is; only a column that is not takes the road of one value at a time.
+`adapt` accepts what fits a type without loss: an int for NUMERIC, a whole float for INTEGER, a text that spells the value (as a literal
+would). A float with a fraction for an INTEGER is an error, not rounded. `adapt_rows` does the same by columns: a column of plain values
+of the right class is checked with a handful of C loops and passed on as it is; only a column that is not takes the road of one value at a
+time.
 """
 
 from __future__ import annotations
@@ -89,14 +90,15 @@ def _integer_type(value: int) -> DataType:
 def _scalar(value: Any) -> Any:
     """A numpy (or like) scalar as the Python value it holds."""
     item = getattr(value, "item", None)
+    plain = value
     if callable(item) and getattr(value, "ndim", 0) == 0:
         try:
             plain = item()
         except Exception:
             _unsupported(value)
-        if type(plain) is not type(value):
-            return plain
-    _unsupported(value)
+    if type(plain) is type(value):
+        _unsupported(value)
+    return plain
 
 
 def _unsupported(value: Any) -> NoReturn:
@@ -126,6 +128,8 @@ def adapt(value: Any, datatype: DataType) -> Any:
         value = _scalar(value)
         if value is None:
             return None
+    if isinstance(value, Decimal) and value.is_snan():
+        value = Decimal("NaN")
     kind = datatype.kind
     if isinstance(value, str) and kind not in _TEXT_LIKE:
         return _from_text(str(value), datatype)
@@ -145,9 +149,8 @@ def _from_text(text: str, datatype: DataType) -> Any:
 def _whole(value: Any, datatype: DataType) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         _mismatch(value, datatype)
-    if not isinstance(value, int):
-        if not math.isfinite(value) or value != int(value):
-            _mismatch(value, datatype)
+    if not isinstance(value, int) and (not math.isfinite(value) or value != int(value)):
+        _mismatch(value, datatype)
     number = int(value)
     low, high = INTEGER_RANGES[datatype.kind]
     if not low <= number <= high:
@@ -253,7 +256,8 @@ def _time(value: Any, datatype: DataType) -> datetime.time:
     if zoned:
         offset = value.utcoffset()
         value = value.replace(tzinfo=datetime.timezone(offset) if offset else UTC)
-    return datetimes.limited(value, datatype.precision)
+    clock: datetime.time = datetimes.limited(value, datatype.precision)
+    return clock
 
 
 def _interval(value: Any, datatype: DataType) -> Interval:
@@ -324,8 +328,8 @@ def adapt_rows(rows: Sequence[Sequence[Any]], types: Sequence[DataType]) -> list
             changed = True
     if changed:
         return list(zip(*columns, strict=True))
-    if kinds == {tuple}:
-        return rows if isinstance(rows, list) else list(rows)  # type: ignore[return-value]
+    if kinds == {tuple} and isinstance(rows, list):
+        return rows
     return list(map(tuple, rows))
 
 
@@ -380,7 +384,15 @@ def _decimals(column: Sequence[Decimal], datatype: DataType) -> list[Decimal] | 
         return None
     scale = datatype.scale or 0
     try:
-        fitted = list(map(Decimal.quantize, column, itertools.repeat(Decimal((0, (1,), -scale))), itertools.repeat("ROUND_HALF_UP"), itertools.repeat(arithmetic.EXACT)))
+        fitted = list(
+            map(
+                Decimal.quantize,
+                column,
+                itertools.repeat(Decimal((0, (1,), -scale))),
+                itertools.repeat("ROUND_HALF_UP"),
+                itertools.repeat(arithmetic.EXACT),
+            )
+        )
     except decimal.DecimalException:
         return None
     limit = Decimal(10) ** (datatype.precision - scale)
@@ -416,10 +428,10 @@ def _floats_fit(column: Sequence[float], datatype: DataType) -> bool:
 def _reals_fit(column: Sequence[float], datatype: DataType) -> bool:
     if not math.isfinite(sum(column)):
         return False
-    shape = f"{len(column)}f"
+    shape = f"<{len(column)}f"
     try:
         return struct.unpack(shape, struct.pack(shape, *column)) == tuple(column)
-    except OverflowError:
+    except (OverflowError, struct.error):
         return False
 
 
@@ -467,5 +479,3 @@ def to_python(datatype: DataType) -> Callable[[Any], Any] | None:
         length = datatype.length
         return lambda text: text.ljust(length)
     return None
-
-

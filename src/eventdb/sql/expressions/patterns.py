@@ -1,7 +1,7 @@
 """LIKE, SIMILAR TO and regular expressions, by way of Python's `re`.
 
-Regular expressions are PostgreSQL's where the two agree: classes such as [[:alpha:]], \\m \\M \\y, `.` and newlines as in PostgreSQL (they match, and ^ $ mean
-the ends of the text). Back-references and look-around work as Python's do. Compiled patterns are cached.
+Regular expressions are PostgreSQL's where the two agree: classes such as [[:alpha:]], \\m \\M \\y, `.` and newlines as in PostgreSQL
+(they match, and ^ $ mean the ends of the text). Back-references and look-around work as Python's do. Compiled patterns are cached.
 """
 
 from __future__ import annotations
@@ -62,7 +62,12 @@ def like_renderer(pattern: str, escape: str, ignore_case: bool) -> tuple[Callabl
     body = pattern.strip("%")
     if not ignore_case and not any(c in body for c in ("%", "_", escape or "%")):
         first, last = pattern.startswith("%"), pattern.endswith("%")
-        shape = {(False, False): "({0} == %s)", (False, True): "{0}.startswith(%s)", (True, False): "{0}.endswith(%s)", (True, True): "(%s in {0})"}
+        shape = {
+            (False, False): "({0} == %s)",
+            (False, True): "{0}.startswith(%s)",
+            (True, False): "{0}.endswith(%s)",
+            (True, True): "(%s in {0})",
+        }
         source = shape[first, last] % repr(body).replace("{", "{{").replace("}", "}}")
         return lambda text, *rest: source.format(text), ()
     name = f"like_{abs(hash((pattern, escape, ignore_case))):x}"
@@ -181,5 +186,3 @@ def regex_renderer(pattern: str, flags: str, negated: bool) -> tuple[Callable[..
     """(render, globals) for ~, ~* and their negations with a constant pattern."""
     name = f"regex_{abs(hash((pattern, flags))):x}"
     return lambda text, *rest: f"({name}({text}) is {'' if negated else 'not '}None)", ((name, regex(pattern, flags).search),)
-
-

@@ -1,11 +1,11 @@
 """The registry of scalar functions, and how a call finds its function.
 
-A function is one line: name, parameters, result, and what computes it: a Python callable, or a source template in which `{0}`, `{1}` are the
-arguments. Parameters are written as "text, integer": types by PostgreSQL's short names, `any` for anything, `anynumber…` families by declaring
-each. "[text]" may be left out, "any..." repeats (none or more).
+A function is one line: name, parameters, result, and what computes it: a Python callable, or a source template in which `{0}`, `{1}` are
+the arguments. Parameters are written as "text, integer": types by PostgreSQL's short names, `any` for anything, `anynumber…` families by
+declaring each. "[text]" may be left out, "any..." repeats (none or more).
 
-Resolution is PostgreSQL's: exact types win; else the candidates whose every argument casts implicitly, those with most exact matches, those with most
-preferred types; a literal of unknown type goes where it fits, to text if it may.
+Resolution is PostgreSQL's: exact types win; else the candidates whose every argument casts implicitly, those with most exact matches,
+those with most preferred types; a literal of unknown type goes where it fits, to text if it may.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def call(function: Function, arguments: Sequence[Expr], position: int) -> Call:
     result = function.result(arguments) if callable(function.result) else function.result
     nullable = function.nullable or (function.strict and any(argument.nullable for argument in arguments))
     return Call(
-        result, function.name, tuple(arguments), function.render, function.globals, function.strict, function.volatile, function.uses_execution,
+        result, function.name, tuple(arguments), function.render, function.globals, function.strict, function.volatile,
+        function.uses_execution,
         nullable=nullable, position=position,
     )  # fmt: skip
 
@@ -162,7 +163,10 @@ def choose(candidates: Sequence[Function], kinds: Sequence[Kind]) -> list[Functi
     if len(left) > 1:
         left = _best(left, lambda f: sum(f.parameter(i) is _plain(k) for i, k in enumerate(kinds)))
     if len(left) > 1:
-        left = _best(left, lambda f: sum(k is not Kind.NULL and (f.parameter(i) is _plain(k) or f.parameter(i) in PREFERRED) for i, k in enumerate(kinds)))
+        left = _best(
+            left,
+            lambda f: sum(k is not Kind.NULL and (f.parameter(i) is _plain(k) or f.parameter(i) in PREFERRED) for i, k in enumerate(kinds)),
+        )
     if len(left) > 1 and Kind.NULL in kinds:
         left = _by_unknowns(left, kinds)
     if len(left) > 1:
@@ -176,7 +180,9 @@ def _best(candidates: list[Function], score: Callable[[Function], int]) -> list[
 
 
 def _by_unknowns(candidates: list[Function], kinds: Sequence[Kind]) -> list[Function]:
-    """Unknown literals: text where a candidate takes text, else the category they share and its preferred type; then the types of the others."""
+    """Unknown literals: text where a candidate takes text, else the category they share and its preferred type; then the types of the
+    others.
+    """
     left = candidates
     for index, kind in enumerate(kinds):
         if kind is not Kind.NULL:
@@ -208,7 +214,9 @@ def resolve(name: str, arguments: Sequence[Expr], position: int, others: Iterabl
     call_text = f"{name}({describe(arguments)})"
     if found:
         raise AmbiguousFunction(
-            f"function {call_text} is not unique", position=position, hint="Could not choose a best candidate function; add explicit type casts."
+            f"function {call_text} is not unique",
+            position=position,
+            hint="Could not choose a best candidate function; add explicit type casts.",
         )
     if candidates:
         hint = "No function of that name takes these argument types; explicit type casts may help."

@@ -115,7 +115,11 @@ def percentile_cont(pairs: list[tuple[float, Any]]) -> Any:
     lower, upper = pairs[math.floor(place)][1], pairs[math.ceil(place)][1]
     part = place - math.floor(place)
     if isinstance(lower, Interval):
-        return lower if not part else intervals.interval_add(lower, intervals.interval_multiply(intervals.interval_subtract(upper, lower), part))
+        return (
+            lower
+            if not part
+            else intervals.interval_add(lower, intervals.interval_multiply(intervals.interval_subtract(upper, lower), part))
+        )
     return lower if not part else lower + (upper - lower) * part
 
 

@@ -11,7 +11,8 @@ from eventdb.sql.expressions.casts import castable, coerce, settle
 from eventdb.sql.expressions.registry import CATEGORY, PREFERRED
 from eventdb.sql.parser import ast
 
-_NAMES: dict[str, Kind] = {kind.value: kind for kind in Kind if kind is not Kind.NULL} | {
+_NAMES: dict[str, Kind] = {
+    **{str(kind.value): kind for kind in list(Kind) if kind is not Kind.NULL},
     "int": Kind.INTEGER, "int4": Kind.INTEGER, "int2": Kind.SMALLINT, "int8": Kind.BIGINT, "decimal": Kind.NUMERIC, "dec": Kind.NUMERIC,
     "float4": Kind.REAL, "float8": Kind.DOUBLE, "double": Kind.DOUBLE, "bool": Kind.BOOLEAN, "varchar": Kind.VARCHAR,
     "char varying": Kind.VARCHAR, "char": Kind.CHAR, "bpchar": Kind.CHAR, "string": Kind.TEXT, "clob": Kind.TEXT, "name": Kind.TEXT,
@@ -70,7 +71,9 @@ def _numeric(name: ast.TypeName) -> DataType:
 
 
 def common_type(exprs: Sequence[Expr], clause: str) -> DataType:
-    """The type that all expressions turn into, by PostgreSQL's rule for UNION and CASE; text if none has a type. Raises DatatypeMismatch."""
+    """The type that all expressions turn into, by PostgreSQL's rule for UNION and CASE; text if none has a type. Raises
+    DatatypeMismatch.
+    """
     known = [expr for expr in exprs if expr.datatype.kind is not Kind.NULL]
     if not known:
         return TEXT
@@ -82,7 +85,9 @@ def common_type(exprs: Sequence[Expr], clause: str) -> DataType:
         if kind is chosen:
             continue
         if CATEGORY[kind] != CATEGORY[chosen]:
-            raise DatatypeMismatch(f"{clause} types {chosen.value} and {kind.value} cannot be matched", position=expr.position if expr.position >= 0 else None)
+            raise DatatypeMismatch(
+                f"{clause} types {chosen.value} and {kind.value} cannot be matched", position=expr.position if expr.position >= 0 else None
+            )
         if chosen not in PREFERRED and castable(chosen, kind, "implicit") and (not castable(kind, chosen, "implicit") or kind is Kind.TEXT):
             chosen = kind
     return DataType(chosen)

@@ -1,7 +1,7 @@
 """Values from text and to text, in PostgreSQL's formats; times are in `datetimes`, intervals in `intervals`.
 
-`parse(text, datatype, zone)` and `render(value, datatype, zone)` are the two doors for every type. `zone` is the session's time zone, used only
-where timestamptz (or timetz) and text meet without an offset.
+`parse(text, datatype, zone)` and `render(value, datatype, zone)` are the two doors for every type. `zone` is the session's time zone,
+used only where timestamptz (or timetz) and text meet without an offset.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FALSE = frozenset(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "
 _INTEGER = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[oO][0-7]+|0[bB][01]+|\d+(?:_\d+)*)\s*", re.ASCII)
 _NUMERIC = re.compile(r"\s*[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][+-]?\d+)?\s*", re.ASCII)
 _UUID = re.compile(r"\s*\{?(?:[0-9a-fA-F]{4}-?){8}\}?\s*")
-_FLOAT32 = struct.Struct("f")
+_FLOAT32 = struct.Struct("<f")
 _SHOWN = 60
 
 
@@ -172,11 +172,15 @@ def _json_default(value: Any) -> Any:
 
 
 def fit_text(text: str, datatype: DataType, explicit: bool = False) -> str:
-    """`text` as VARCHAR(n) or CHAR(n): too long is an error unless only blanks would go, or the cast is explicit. CHAR is kept without its padding."""
+    """`text` as VARCHAR(n) or CHAR(n): too long is an error unless only blanks would go, or the cast is explicit. CHAR is kept without
+    its padding.
+    """
     length = datatype.length
     if length is not None and len(text) > length:
         if not explicit and text[length:].strip(" "):
-            raise StringDataRightTruncation(f"value too long for type {datatype}", detail=f'The value is "{excerpt(text)}", {len(text)} characters long.')
+            raise StringDataRightTruncation(
+                f"value too long for type {datatype}", detail=f'The value is "{excerpt(text)}", {len(text)} characters long.'
+            )
         text = text[:length]
     return text.rstrip(" ") if datatype.kind is Kind.CHAR else text
 
