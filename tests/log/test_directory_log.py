@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventdb.errors import CannotConnect, DataCorrupted, FormatVersionError, LockNotAvailable, ReadOnlyTransaction, SnapshotTooOld
-from eventdb.storage.files import Files
+from eventdb.storage.files import AppendFile, Files
 from eventdb.storage.log.base import Appended, LogReplaced, Proposal, Record
 from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.segment import HEADER_SIZE, name_of
@@ -33,6 +32,15 @@ def build(path: Path, count: int, **options: Any) -> list[Record]:
     records = list(log.read())
     log.close()
     return records
+
+
+class WithoutSync(Files):
+    """Spares the disk where a test opens a log thousands of times."""
+
+    def open_append(self, path: str) -> AppendFile:
+        file = AppendFile(path)
+        file.sync = lambda: None  # type: ignore[method-assign]
+        return file
 
 
 def segments(path: Path) -> list[Path]:
@@ -116,28 +124,24 @@ def test_a_tail_of_zeros_is_torn(tmp_path: Path) -> None:
 
 def test_every_flipped_byte_is_found_or_harmless(tmp_path: Path) -> None:
     """No flipped bit gives other content silently: it is refused, or only the last record is cut off, and reported."""
-    records = build(tmp_path / "whole", 6, segment_size=600)
-    files = segments(tmp_path / "whole")
+    records = build(tmp_path, 6, segment_size=600)
+    files = segments(tmp_path)
     assert len(files) >= 2
     for file in files:
-        for at in range(file.stat().st_size):
-            for bit in (1, 0x80):
-                _check_flip(tmp_path, file, at, bit, records, last=file == files[-1])
+        data = file.read_bytes()
+        for at in range(len(data)):
+            flipped = data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+            file.write_bytes(flipped)
+            _check_flip(tmp_path, file, flipped, records, last=file == files[-1])
+        file.write_bytes(data)
 
 
-def _check_flip(tmp_path: Path, file: Path, at: int, bit: int, records: list[Record], last: bool) -> None:
-    path = tmp_path / "flipped"
-    if path.exists():
-        shutil.rmtree(path)
-    shutil.copytree(tmp_path / "whole", path)
-    data = bytearray(file.read_bytes())
-    data[at] ^= bit
-    (path / file.name).write_bytes(data)
+def _check_flip(path: Path, file: Path, data: bytes, records: list[Record], last: bool) -> None:
     try:
-        log = DirectoryLog(path)
+        log = DirectoryLog(path, WithoutSync())
         read = list(log.read())
     except (DataCorrupted, FormatVersionError, CannotConnect):
-        assert (path / file.name).read_bytes() == data, "a damaged log was changed"
+        assert file.read_bytes() == data, "a damaged log was changed"
         return
     assert read == records[: len(read)]
     if len(read) < len(records):
