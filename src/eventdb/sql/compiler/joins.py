@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eventdb.sql.compiler.generator import PRODUCERS, Generator, Need, places
-from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, nested
+from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, nested, tests
 from eventdb.sql.expressions.bound import Expr
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner.walk import free, inputs, visible
@@ -29,8 +29,6 @@ def hash_table(g: Generator, node: plan.Node, keys: Sequence[Expr], need: Need, 
         steps = [*g.produce(node, need | places(tuple(keys))), *_present(g, keys)]
         key, row = g.key_of(keys), g.pack(names)
         if unique and comprehensible(steps) and ":=" not in key:
-            from eventdb.sql.compiler.steps import clauses
-
             g.write(f"{name} = {{{key}: {row} {clauses(steps)}}}")
         elif unique:
             g.write(f"{name} = {{}}", *nested(steps, [f"{name}[{key}] = {row}"]))
@@ -65,7 +63,7 @@ def _hash_join(g: Generator, node: plan.HashJoin, need: Need) -> Steps:
         return [*left, Let(target, f"{table}.get({key}, {nulls})")]
     if not conditions:
         return [*left, For(target, f"{table}.get({key}, {g.tuple_of([nulls])})")]
-    matches = f"[{g.pack(names)} for {target} in {table}.get({key}, ()) {clauses(conditions)}]"
+    matches = f"[{g.pack(names)} for {target} in {table}.get({key}, ()) {tests(conditions)}]"
     return [*left, For(target, f"{matches} or {g.tuple_of([nulls])}")]
 
 
@@ -126,10 +124,8 @@ def _nested_loop(g: Generator, node: plan.NestedLoop, need: Need) -> Steps:
         if isinstance(node.right, plan.KeyLookup) and len(right) == 2 and not conditions and isinstance(right[0], Let) and names == [right[0].target]:
             return [*left, Let(names[0], f"{right[0].source} or {nulls}")]
         steps = [*right, *conditions]
-        if comprehensible(steps) and isinstance(steps[0], For):
-            return [*left, For(g.target(names), f"[{g.pack(names)} {clauses(steps)}] or {g.tuple_of([nulls])}")]
         if comprehensible([For("_", "(0,)"), *steps]):
-            return [*left, For(g.target(names), f"[{g.pack(names)} for _ in (0,) {clauses(steps)}] or {g.tuple_of([nulls])}")]
+            return [*left, For(g.target(names), f"[{g.pack(names)} {clauses(steps)}] or {g.tuple_of([nulls])}")]
     if depends:
         rows, names = g.list_function(node.right, inner_need)
     else:
@@ -140,7 +136,7 @@ def _nested_loop(g: Generator, node: plan.NestedLoop, need: Need) -> Steps:
     nulls = g.tuple_of([g.nulls(names, inner_need) if names else "None"])
     if not conditions:
         return [*left, For(g.target(names), f"{rows} or {nulls}")]
-    return [*left, For(g.target(names), f"[{g.pack(names)} for {g.target(names)} in {rows} {clauses(conditions)}] or {nulls}")]
+    return [*left, For(g.target(names), f"[{g.pack(names)} for {g.target(names)} in {rows} {tests(conditions)}] or {nulls}")]
 
 
 def _key_set(g: Generator, node: plan.Node, keys: Sequence[Expr], with_null: bool = False) -> str:
@@ -167,8 +163,8 @@ def _matches(g: Generator, node: plan.SemiJoin | plan.AntiJoin) -> str:
         return f"{g.key_of(node.left_keys)} in {_key_set(g, node.right, node.right_keys)}"
     need = places(node.conditions)
     table, names = hash_table(g, node.right, node.right_keys, need, False)
-    tests: Steps = [If(g.condition(c)) for c in node.conditions]
-    return f"any([True for {g.target(names)} in {table}.get({g.key_of(node.left_keys)}, ()) {clauses(tests)}])"
+    others: Steps = [If(g.condition(c)) for c in node.conditions]
+    return f"any([True for {g.target(names)} in {table}.get({g.key_of(node.left_keys)}, ()) {tests(others)}])"
 
 
 def _semi_join(g: Generator, node: plan.SemiJoin, need: Need) -> Steps:
@@ -182,12 +178,12 @@ def _anti_join(g: Generator, node: plan.AntiJoin, need: Need) -> Steps:
         return [*left, If(f"not {_matches(g, node)}" if node.conditions else _matches(g, node).replace(" in keys", " not in keys").replace(" in shared", " not in shared"))]
     keys = _key_set(g, node.right, node.right_keys, with_null=True)
     key = g.key_of(node.left_keys)
-    tests = [f"{key} not in {keys}"]
+    parts = [f"{key} not in {keys}"]
     if node.left_keys[0].nullable:
-        tests.append(f"{key} is not None")
+        parts.append(f"{key} is not None")
     if node.right_keys[0].nullable:
-        tests.append(f"None not in {keys}")
-    return [*left, If(f"({' and '.join(tests)} or not {keys})")]
+        parts.append(f"None not in {keys}")
+    return [*left, If(f"({' and '.join(parts)} or not {keys})")]
 
 
 def _lookup(g: Generator, node: plan.Lookup, need: Need) -> Steps:

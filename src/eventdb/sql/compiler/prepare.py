@@ -10,7 +10,7 @@ from typing import Any
 from eventdb.errors import Error, StatementTooComplex
 from eventdb.model.datatype import TEXT, DataType
 from eventdb.model.schema import Table
-from eventdb.sql.compiler import breakers, joins  # noqa: F401  (they register what they compile)
+from eventdb.sql.compiler import breakers, indexes, joins  # noqa: F401  (they register what they compile)
 from eventdb.sql.compiler.generator import Generator, Need, places
 from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, loops, nested
 from eventdb.sql.environment import Environment, Execution

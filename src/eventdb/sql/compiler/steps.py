@@ -54,16 +54,22 @@ def comprehensible(steps: Sequence[Step], element: str = "") -> bool:
 
 
 def clauses(steps: Sequence[Step]) -> str:
-    """The for and if clauses of a comprehension."""
-    parts = []
+    """The for and if clauses of a comprehension, which must begin with a loop."""
+    parts = [] if steps and isinstance(steps[0], For) else ["for _ in (0,)"]
     for step in steps:
         if isinstance(step, For):
             parts.append(f"for {step.target} in {step.iterable}")
         elif isinstance(step, Let):
+            # Python compiles a loop over a tuple of one as an assignment.
             parts.append(f"for {step.target} in ({step.source},)")
         elif isinstance(step, If):
             parts.append(f"if {step.condition}")
     return " ".join(parts)
+
+
+def tests(steps: Sequence[Step]) -> str:
+    """The if clauses that end a comprehension."""
+    return " ".join(f"if {step.condition}" for step in steps if isinstance(step, If))
 
 
 def nested(steps: Sequence[Step], body: Sequence[str]) -> list[str]:

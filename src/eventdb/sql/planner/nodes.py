@@ -94,11 +94,12 @@ class IndexLookup(Access):
 
 @dataclass(frozen=True, slots=True)
 class IndexRange(Access):
-    """Rows in a range of an index, in index order."""
+    """Rows in a range of an index. Unless `ordered`, a scan takes its place when the range turns out to be wide."""
 
     index: Index = field(kw_only=True)
     bounds: Bounds = Bounds()
     reverse: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from eventdb.sql.planner.nodes import (
     Node,
     SemiJoin,
 )
+from eventdb.sql.planner.ordering import LOOKUP, PROBE, index_join, read_cost
 from eventdb.sql.planner.rules import RULES, Context
 from eventdb.sql.planner.walk import bottom_up, free, rebuild, relations, visible
 
@@ -29,7 +30,7 @@ def planned(bound: BoundQuery, context: Context, optimise: bool = True) -> Bound
     if optimise:
         for rule in RULES:
             bound = everywhere(bound, rule, context)
-    return physical(bound, context.costs)
+    return physical(bound, context.costs, optimise)
 
 
 def everywhere(bound: BoundQuery, rule: Callable[[BoundQuery, Context], BoundQuery], context: Context) -> BoundQuery:
@@ -58,11 +59,11 @@ def descend(item: object, change: Callable[[object], object]) -> object:
     return rebuild(item, step)
 
 
-def physical(bound: BoundQuery, costs: Costs) -> BoundQuery:
+def physical(bound: BoundQuery, costs: Costs, optimise: bool = True) -> BoundQuery:
     """Joins as hash joins where there are equal keys, else as nested loops; deep pipelines cut."""
 
     def change(query: BoundQuery) -> BoundQuery:
-        return replace(query, plan=bottom_up(bottom_up(query.plan, lambda node: joined(node, costs)), cut))
+        return replace(query, plan=bottom_up(bottom_up(query.plan, lambda node: joined(node, costs, optimise)), cut))
 
     def inside(item: object) -> object:
         return descend(change(item), inside) if isinstance(item, BoundQuery) else item
@@ -87,11 +88,16 @@ def key_pairs(join: Join) -> tuple[list[tuple[Expr, Expr]], list[Expr]]:
     return pairs, others
 
 
-def joined(node: Node, costs: Costs) -> Node:
+def joined(node: Node, costs: Costs, optimise: bool) -> Node:
     if not isinstance(node, Join):
         return node
     depends = any(c.relation in visible(node.left) for c in free(node.right))
     pairs, others = key_pairs(node)
+    if optimise and pairs and not depends and node.kind != "full":
+        looked_up = index_join(node.right, node.conditions, costs)
+        left_rows = costs.rows(node.left)
+        if looked_up is not None and left_rows * LOOKUP + costs.rows(node) * 2 < read_cost(node.right, costs) * 2 + left_rows * PROBE:
+            return NestedLoop(node.kind, node.left, looked_up)
     if depends or (not pairs and node.kind != "full"):
         return NestedLoop(node.kind, node.left, node.right, node.conditions)
     left_keys, right_keys = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)

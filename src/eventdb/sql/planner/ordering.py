@@ -1,0 +1,109 @@
+"""The order of inner joins, chosen greedily from each possible start by estimated rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from eventdb.sql.expressions.bound import Expr
+from eventdb.sql.planner.access import best_access
+from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.nodes import Filter, IndexLookup, Join, KeyLookup, Node, Scan
+from eventdb.sql.planner.walk import free, relations, visible
+
+PROBE = 0.5
+LOOKUP = 6.0
+_ALL_STARTS = 8
+
+
+@dataclass(slots=True)
+class _Order:
+    plan: Node
+    cost: float
+
+
+def flattened(node: Node) -> tuple[list[Node], list[Expr]]:
+    """The leaves and conditions of a tree of inner joins."""
+    if isinstance(node, Join) and node.kind == "inner":
+        leaves, conditions = flattened(node.left)
+        more_leaves, more_conditions = flattened(node.right)
+        return leaves + more_leaves, [*conditions, *more_conditions, *node.conditions]
+    return [node], []
+
+
+def ordered(node: Join, costs: Costs, walk: Callable[[Node], Node]) -> Node:
+    """A tree of inner joins in its best order; dependent leaves (LATERAL) keep theirs."""
+    leaves, conditions = flattened(node)
+    leaves = [walk(leaf) for leaf in leaves]
+    inside = frozenset().union(*(visible(leaf) for leaf in leaves))
+    if any(c.relation in inside for leaf in leaves for c in free(leaf)):
+        return _in_order(leaves, conditions, inside)
+    by_size = sorted(leaves, key=costs.rows)
+    starts = leaves if len(leaves) <= _ALL_STARTS else [by_size[0], by_size[-1]]
+    best = min((_greedy(start, leaves, conditions, costs, inside) for start in starts), key=lambda order: order.cost)
+    return best.plan
+
+
+def _applicable(conditions: Sequence[Expr], bound: frozenset[int], inside: frozenset[int]) -> list[Expr]:
+    return [c for c in conditions if relations((c,)) & inside <= bound]
+
+
+def _in_order(leaves: Sequence[Node], conditions: Sequence[Expr], inside: frozenset[int]) -> Node:
+    plan, left = leaves[0], list(conditions)
+    for leaf in leaves[1:]:
+        usable = _applicable(left, visible(plan) | visible(leaf), inside)
+        left = [c for c in left if not any(c is u for u in usable)]
+        plan = Join("inner", plan, leaf, tuple(usable))
+    return plan
+
+
+def _greedy(start: Node, leaves: Sequence[Node], conditions: Sequence[Expr], costs: Costs, inside: frozenset[int]) -> _Order:
+    plan = start
+    cost = costs.rows(start) + read_cost(start, costs)
+    rest = [leaf for leaf in leaves if leaf is not start]
+    left = list(conditions)
+    while rest:
+        step = min((_step(plan, leaf, left, costs, inside) for leaf in rest), key=lambda s: s[0])
+        cost += step[1]
+        plan = step[2]
+        rest = [leaf for leaf in rest if leaf is not step[3]]
+        left = [c for c in left if not any(c is u for u in step[4])]
+    return _Order(plan, cost)
+
+
+def _step(plan: Node, leaf: Node, conditions: Sequence[Expr], costs: Costs, inside: frozenset[int]) -> tuple[tuple[bool, float], float, Node, Node, list[Expr]]:
+    usable = _applicable(conditions, visible(plan) | visible(leaf), inside)
+    join = Join("inner", plan, leaf, tuple(usable))
+    left_rows, rows = costs.rows(plan), costs.rows(join)
+    cost = rows + join_cost(left_rows, rows, leaf, usable, costs)
+    return (not usable, cost), cost, join, leaf, usable
+
+
+def read_cost(leaf: Node, costs: Costs) -> float:
+    """What reading a leaf once costs, in rows touched."""
+    if isinstance(leaf, Filter) and isinstance(leaf.input, Scan):
+        found = best_access(leaf.input, leaf.conditions, costs)
+        inner = found.input if isinstance(found, Filter) else found
+        return costs.rows(inner) * (3.0 if isinstance(inner, IndexLookup | KeyLookup) else 1.0)
+    return costs.rows(leaf)
+
+
+def join_cost(left_rows: float, rows: float, leaf: Node, conditions: Sequence[Expr], costs: Costs) -> float:
+    hashed = read_cost(leaf, costs) * 2 + left_rows * PROBE
+    if not conditions:
+        return read_cost(leaf, costs) + left_rows * costs.rows(leaf)
+    return min(hashed, left_rows * LOOKUP + rows * 2) if index_join(leaf, conditions, costs) is not None else hashed
+
+
+def index_join(leaf: Node, conditions: Sequence[Expr], costs: Costs) -> Node | None:
+    """The right side of a join as a look-up for each left row, if a key or index serves its conditions."""
+    own = leaf.conditions if isinstance(leaf, Filter) else ()
+    scan = leaf.input if isinstance(leaf, Filter) else leaf
+    if not isinstance(scan, Scan) or scan.versions:
+        return None
+    found = best_access(scan, (*conditions, *own), costs)
+    inner = found.input if isinstance(found, Filter) else found
+    if not isinstance(inner, KeyLookup | IndexLookup):
+        return None
+    depends = any(relations(key) for key in inner.keys)
+    return found if depends else None
