@@ -128,13 +128,27 @@ class AppendFile(ReadFile):
 class LockFile:
     """An advisory lock between processes, and between `LockFile` objects of one process, on a file made for it.
 
-    The file stays open, so taking the lock is one system call. One object is for one thread at a time.
+    The file stays open, so taking the lock is one system call. One object is for one thread at a time, which may take the lock again while
+    it has it. As a context manager it waits `timeout` seconds (None: for ever).
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, timeout: float | None = None) -> None:
         self.path = path
+        self.timeout = timeout
         self._fd = -1
         self._pid = 0
+        self._depth = 0
+
+    def __enter__(self) -> LockFile:
+        if self._depth == 0:
+            self.acquire(self.timeout)
+        self._depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.release()
 
     def acquire(self, timeout: float | None = None) -> None:
         """Take the lock. Raises LockNotAvailable after `timeout` seconds (None: wait for ever)."""
@@ -287,9 +301,9 @@ class Files:
         file.acquire(timeout)
         return Lock(file)
 
-    def lock_file(self, path: str) -> LockFile:
-        """A lock to be taken many times; not yet taken."""
-        return LockFile(path)
+    def lock_file(self, path: str, timeout: float | None = None) -> LockFile:
+        """A lock to be taken many times, each time waiting `timeout` seconds at most; not yet taken."""
+        return LockFile(path, timeout)
 
 
 if hasattr(os, "pread"):

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from eventdb.errors import CannotConnect, DataCorrupted, DiskFull, Error, ReadOnlyTransaction, SnapshotTooOld
+from eventdb.errors import CannotConnect, DataCorrupted, DiskFull, Error, ReadOnlyTransaction
 from eventdb.model.transaction import Header
 from eventdb.storage.files import TEMPORARY, AppendFile, Files, ReadFile
 from eventdb.storage.log import chain, segment
@@ -40,7 +40,7 @@ from eventdb.storage.log.base import (
     Unavailable,
 )
 from eventdb.storage.log.compression import compress
-from eventdb.storage.log.reading import open_header, read_segment
+from eventdb.storage.log.reading import check_link, first_header, open_header, read_range, segments
 from eventdb.storage.log.segment import (
     COMPRESSED,
     FULL,
@@ -88,7 +88,6 @@ class DirectoryLog:
         self.segment_size = segment_size
         self.record_limit = min(record_limit, segment.BODY_LIMIT)
         self.read_only = read_only
-        self.lock_timeout = lock_timeout
         self.torn: Torn | None = None
         self._mutex = threading.RLock()
         self._changed = threading.Condition()
@@ -97,9 +96,8 @@ class DirectoryLog:
         self._refusal: str | None = None
         self._marks: dict[str, Marks] = {}
         known = None if position is None else as_position(position)
-        self._depth = 0
         self._check_directory()
-        self._lock = self.files.lock_file(lock_path or os.path.join(self.path, LOCK_NAME))
+        self._lock = self.files.lock_file(lock_path or os.path.join(self.path, LOCK_NAME), lock_timeout)
         self._open(known)
 
     # What is known
@@ -135,7 +133,7 @@ class DirectoryLog:
         self.files.make_directory(self.path)
 
     def _open(self, known: Position | None) -> None:
-        if not self._segments():
+        if not segments(self.files, self.path):
             self._create_first()
         try:
             self._open_last()
@@ -149,15 +147,11 @@ class DirectoryLog:
             self._settle()
             return
         # Something at the end cannot be read: perhaps it is being written just now. Look again when nobody can be writing.
-        with self._locked():
+        with self._lock:
             self._open_last()
             if known is not None:
                 self._start_at(known)
             self._settle()
-
-    def _segments(self) -> list[int]:
-        """The first numbers of the segments, ascending."""
-        return [first for name in self.files.list(self.path) if (first := segment.first_of(name)) is not None]
 
     def _create_first(self) -> None:
         strange = [name for name in self.files.list(self.path) if name != LOCK_NAME and not name.endswith(TEMPORARY)]
@@ -165,16 +159,16 @@ class DirectoryLog:
             raise CannotConnect(f"{self.path!r} is not a log of eventdb: it holds {strange[0]!r} and no segment")
         if self.read_only:
             raise CannotConnect(f"there is no log at {self.path!r}, and none is made where only reading is allowed")
-        with self._locked():
-            if not self._segments():
-                self._create_segment(_new_header())
+        with self._lock:
+            if not segments(self.files, self.path):
+                self._create_segment(first_header())
 
     def _create_segment(self, header: SegmentHeader) -> None:
         self.files.write_atomically(os.path.join(self.path, name_of(header.first)), [header.encode()])
 
     def _open_last(self) -> None:
         """Open the last segment and put the tail behind its header."""
-        firsts = self._segments()
+        firsts = segments(self.files, self.path)
         self.first = firsts[0]
         file = self._open_file(name_of(firsts[-1]))
         data = file.read(0, HEADER_SIZE)
@@ -190,12 +184,12 @@ class DirectoryLog:
                 raise DataCorrupted(f"the header of segment {path!r} is cut off (offset 0), and there is no other segment")
             if self.read_only:
                 raise CannotConnect(f"the log at {self.path!r} was not created completely; open it for writing once")
-            with self._locked():
+            with self._lock:
                 if segment.is_unfinished(self.files.read(path, 0, HEADER_SIZE)):
-                    self._create_segment(_new_header())
+                    self._create_segment(first_header())
             return self._open_file(name_of(1))
         if not self.read_only:
-            with self._locked():
+            with self._lock:
                 if segment.is_unfinished(self.files.read(path, 0, HEADER_SIZE)):
                     self.files.remove(path)
         return self._open_file(name_of(firsts[-2]))
@@ -286,13 +280,9 @@ class DirectoryLog:
             return False
         file = self._open_file(name)
         header = open_header(file)
-        self._check_link(header, self._tail.number + 1, self._tail.hash)
+        check_link(header, self.log_id, self._tail.number + 1, self._tail.hash)
         self._use(file, header)
         return True
-
-    def _check_link(self, header: SegmentHeader, first: int, previous: bytes) -> None:
-        if (header.log_id, header.first, header.previous) != (self.log_id, first, previous):
-            raise DataCorrupted(f"the log is damaged: the segment does not continue the one before: {place(name_of(first), 0, first)}")
 
     def _settle(self) -> None:
         """Under the lock (or only reading): follow to the end, and cut off a torn tail. Raises DataCorrupted for damage."""
@@ -320,7 +310,7 @@ class DirectoryLog:
         prepared = [self._prepare(number, proposal) for number, proposal in enumerate(proposals, expect + 1)]
         with self._mutex:
             self._check_writable()
-            with self._locked():
+            with self._lock:
                 if self._file.size() != self._tail.offset or self._tail.ended:
                     self._settle()
                 if self._tail.number != expect:
@@ -431,37 +421,8 @@ class DirectoryLog:
         self._check_open()
         chain.check_range(after, self.first)
         tail = self._tail
-        return self._read(after, tail.number if until is None else min(until, tail.number), tail)
-
-    def _read(self, after: int, until: int, tail: Tail) -> Iterator[Record]:
-        if after >= until:
-            return
-        firsts = self._segments()
-        if not firsts or firsts[0] > after + 1:
-            raise SnapshotTooOld(f"transaction {after + 1} is no longer in the log")
-        firsts = [first for first in firsts if first <= until]
-        begin = max(at for at, first in enumerate(firsts) if first <= after + 1)
-        previous = None
-        for at in range(begin, len(firsts)):
-            first, last = firsts[at], until if at + 1 == len(firsts) else min(until, firsts[at + 1] - 1)
-            file = self._open_to_read(name_of(first))
-            try:
-                header = open_header(file)
-                self._check_link(header, first, header.previous if previous is None else previous)
-                start = self._marks[name_of(first)].before(after) if name_of(first) in self._marks else None
-                for record in read_segment(file, name_of(first), self._seed, after, last, start, header.previous):
-                    previous = record.hash
-                    if record.header.number == tail.number and previous != tail.hash:
-                        raise LogReplaced(f"the log at {self.path!r} has another transaction {tail.number} than it had when it was opened")
-                    yield record
-            finally:
-                file.close()
-
-    def _open_to_read(self, name: str) -> ReadFile:
-        try:
-            return self.files.open_read(os.path.join(self.path, name))
-        except CannotConnect as failure:
-            raise SnapshotTooOld(f"segment {name} was given up while it was being read: {failure.message}") from failure
+        until = tail.number if until is None else min(until, tail.number)
+        return read_range(self.files, self.path, self.log_id, after, until, tail, self._marks)
 
     def wait(self, after: int, timeout: float | None = None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -486,8 +447,8 @@ class DirectoryLog:
     def truncate(self, before: int) -> None:
         with self._mutex:
             self._check_writable()
-            with self._locked():
-                firsts = self._segments()
+            with self._lock:
+                firsts = segments(self.files, self.path)
                 for first, following in itertools.pairwise(firsts):
                     if following > before:
                         break
@@ -518,30 +479,6 @@ class DirectoryLog:
         if self.read_only:
             raise ReadOnlyTransaction(f"the log at {self.path!r} is open for reading only")
 
-    def _locked(self) -> _Held:
-        return _Held(self)
-
-
-class _Held:
-    """The lock between processes, held; may be taken again inside."""
-
-    __slots__ = ("_log",)
-
-    def __init__(self, log: DirectoryLog) -> None:
-        self._log = log
-
-    def __enter__(self) -> None:
-        log = self._log
-        if log._depth == 0:
-            log._lock.acquire(log.lock_timeout)
-        log._depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        log = self._log
-        log._depth -= 1
-        if log._depth == 0:
-            log._lock.release()
-
 
 class _Closed(ReadFile):
     """What stands in the place of the segment once the log is closed."""
@@ -551,8 +488,3 @@ class _Closed(ReadFile):
 
     def size(self) -> NoReturn:
         raise Unavailable("the log is closed")
-
-
-def _new_header() -> SegmentHeader:
-    log_id = os.urandom(16)
-    return SegmentHeader(log_id, 1, chain.genesis(log_id), 0)

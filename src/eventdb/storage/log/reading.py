@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from zlib import crc32
 
-from eventdb.errors import DataCorrupted
-from eventdb.storage.files import ReadFile
+from eventdb.errors import CannotConnect, DataCorrupted, SnapshotTooOld
+from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain, segment
-from eventdb.storage.log.base import Record
+from eventdb.storage.log.base import LogReplaced, Record
 from eventdb.storage.log.compression import decompress
 from eventdb.storage.log.segment import COMPRESSED, HEADER_SIZE, Broken, End, Raw, SegmentHeader, items
-from eventdb.storage.log.tail import linked_header, place
+from eventdb.storage.log.tail import Marks, Tail, linked_header, place
 
 
 def open_header(file: ReadFile) -> SegmentHeader:
@@ -22,6 +26,59 @@ def open_header(file: ReadFile) -> SegmentHeader:
     if header.first == 1 and header.previous != chain.genesis(header.log_id):
         raise DataCorrupted(f"the log is damaged: segment {name} does not begin with the hash that its log_id asks for")
     return header
+
+
+def first_header() -> SegmentHeader:
+    """The header of the first segment of a new log."""
+    log_id = os.urandom(16)
+    return SegmentHeader(log_id, 1, chain.genesis(log_id), 0)
+
+
+def check_link(header: SegmentHeader, log_id: bytes, first: int, previous: bytes) -> None:
+    """Raises DataCorrupted where a segment does not continue the one before it, whose last hash is `previous`."""
+    if (header.log_id, header.first, header.previous) != (log_id, first, previous):
+        raise DataCorrupted(f"the log is damaged: the segment does not continue the one before: {place(segment.name_of(first), 0, first)}")
+
+
+def segments(files: Files, path: str) -> list[int]:
+    """The first numbers of the segments in a directory, ascending."""
+    return [first for name in files.list(path) if (first := segment.first_of(name)) is not None]
+
+
+def read_range(
+    files: Files, path: str, log_id: bytes, after: int, until: int, tail: Tail, marks: Mapping[str, Marks]
+) -> Iterator[Record]:
+    """The records after < number <= until of the log at `path`, known up to `tail`.
+
+    Raises DataCorrupted, SnapshotTooOld (they are no longer there), LogReplaced.
+    """
+    if after >= until:
+        return
+    firsts = segments(files, path)
+    if not firsts or firsts[0] > after + 1:
+        raise SnapshotTooOld(f"transaction {after + 1} is no longer in the log")
+    firsts = [first for first in firsts if first <= until]
+    begin = max(at for at, first in enumerate(firsts) if first <= after + 1)
+    previous: bytes | None = None
+    seed = crc32(log_id)
+    for first, following in itertools.zip_longest(firsts[begin:], firsts[begin + 1 :], fillvalue=until + 1):
+        name = segment.name_of(first)
+        with contextlib.closing(_open(files, path, name)) as file:
+            header = open_header(file)
+            check_link(header, log_id, first, header.previous if previous is None else previous)
+            start = marks[name].before(after) if name in marks else None
+            for record in read_segment(file, name, seed, after, following - 1, start, header.previous):
+                previous = record.hash
+                if record.header.number == tail.number and previous != tail.hash:
+                    raise LogReplaced(f"the log at {path!r} has another transaction {tail.number} than it had when it was opened")
+                yield record
+
+
+def _open(files: Files, path: str, name: str) -> ReadFile:
+    try:
+        return files.open_read(os.path.join(path, name))
+    except CannotConnect as failure:
+        raise SnapshotTooOld(f"segment {name} was given up while it was being read: {failure.message}") from failure
 
 
 def read_segment(
