@@ -40,13 +40,15 @@ CREATE TABLE planes (
 );
 CREATE TABLE weather (
     id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, origin CHAR(3) NOT NULL REFERENCES airports,
-    time_hour TIMESTAMP WITH TIME ZONE NOT NULL, temp DOUBLE PRECISION, wind_speed DOUBLE PRECISION, precip DOUBLE PRECISION, visib DOUBLE PRECISION
+    time_hour TIMESTAMP WITH TIME ZONE NOT NULL, temp DOUBLE PRECISION, wind_speed DOUBLE PRECISION, precip DOUBLE PRECISION,
+    visib DOUBLE PRECISION
 );
 CREATE INDEX weather_hour ON weather (origin, time_hour);
 CREATE TABLE flights (
     time_hour TIMESTAMP WITH TIME ZONE NOT NULL, carrier VARCHAR(2) NOT NULL REFERENCES airlines, flight INTEGER NOT NULL,
-    month SMALLINT NOT NULL, day SMALLINT NOT NULL, dep_time INTEGER, dep_delay INTEGER, arr_time INTEGER, arr_delay INTEGER, tailnum VARCHAR(6),
-    origin CHAR(3) NOT NULL REFERENCES airports, dest CHAR(3) NOT NULL REFERENCES airports, air_time INTEGER, distance INTEGER NOT NULL,
+    month SMALLINT NOT NULL, day SMALLINT NOT NULL, dep_time INTEGER, dep_delay INTEGER, arr_time INTEGER, arr_delay INTEGER,
+    tailnum VARCHAR(6), origin CHAR(3) NOT NULL REFERENCES airports, dest CHAR(3) NOT NULL REFERENCES airports, air_time INTEGER,
+    distance INTEGER NOT NULL,
     PRIMARY KEY (time_hour, carrier, flight)
 );
 CREATE INDEX flights_tailnum ON flights (tailnum);

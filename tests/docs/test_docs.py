@@ -66,18 +66,24 @@ def statements(text: str) -> list[tuple[str, str | None]]:
     return found
 
 
+def sqlstate(connection: eventdb.Connection, statement: str) -> str | None:
+    """What the statement fails with, or None."""
+    try:
+        connection.execute(statement).fetchmany(1000)
+    except eventdb.InterfaceError:
+        return None  # it ran, and has no rows to fetch
+    except eventdb.Error as problem:
+        return f"{problem.sqlstate}"
+    return None
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sql")], ids=lambda page: page.name)
 def test_sql_blocks_run(page: Path) -> None:
     """Each statement runs, or fails as it says."""
     connection = eventdb.connect(":memory:", autocommit=True)
     for line, text in blocks(page, "sql"):
         for statement, error in statements(text):
-            try:
-                connection.execute(statement).close()
-            except eventdb.Error as problem:
-                assert problem.sqlstate == error, f"{page.name}:{line}\n{problem}"
-            else:
-                assert error is None, f"{page.name}:{line}\n{statement}\nshould fail with {error}"
+            assert sqlstate(connection, statement) == error, f"{page.name}:{line}\n{statement}"
     connection.close()
 
 
