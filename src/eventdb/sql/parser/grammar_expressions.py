@@ -29,17 +29,23 @@ class ExpressionRules(Actions):
     def p_expression_binary(self, p: Symbols) -> None:
         """expression : expression AND expression
         | expression OR expression
-        | expression '=' expression
-        | expression COMPARISON expression"""
+        | expression comparison expression %prec COMPARISON"""
         p[0] = ast.Binary(p[2], p[1], p[3], position=p.at(2))
+
+    # `comparison` and `is` keep one item a terminal in a state: PLY forgets that an operator is nonassociative when two items shift it.
+
+    def p_unit_comparison(self, p: Symbols) -> None:
+        """comparison : '='
+        | COMPARISON
+        is : IS"""
+        p[0] = p[1]
 
     def p_expression_not(self, p: Symbols) -> None:
         """expression : NOT expression"""
         p[0] = ast.Unary("not", p[2], position=p.at(1))
 
     def p_expression_quantified(self, p: Symbols) -> None:
-        """expression : expression '=' quantifier query_parens
-        | expression COMPARISON quantifier query_parens"""
+        """expression : expression comparison quantifier query_parens %prec COMPARISON"""
         p[0] = ast.Quantified(p[1], p[2], p[3], p[4], position=p.at(2))
 
     def p_quantifier(self, p: Symbols) -> None:
@@ -49,8 +55,8 @@ class ExpressionRules(Actions):
         p[0] = "all" if p[1] == "all" else "any"
 
     def p_expression_is(self, p: Symbols) -> None:
-        """expression : expression IS is_test
-        | expression IS NOT is_test %prec IS"""
+        """expression : expression is is_test
+        | expression is NOT is_test %prec IS"""
         negated = len(p) == 5
         kind, value = p[4] if negated else p[3]
         if kind == "null":
@@ -71,11 +77,11 @@ class ExpressionRules(Actions):
         p[0] = ast.IsNull(p[1], p[2] == "notnull", position=p.at(2))
 
     def p_expression_distinct(self, p: Symbols) -> None:
-        """expression : expression IS DISTINCT FROM expression %prec IS"""
+        """expression : expression is DISTINCT FROM expression %prec IS"""
         p[0] = ast.IsDistinct(p[1], p[5], position=p.at(2))
 
     def p_expression_not_distinct(self, p: Symbols) -> None:
-        """expression : expression IS NOT DISTINCT FROM expression %prec IS"""
+        """expression : expression is NOT DISTINCT FROM expression %prec IS"""
         p[0] = ast.IsDistinct(p[1], p[6], True, position=p.at(2))
 
     def p_expression_between(self, p: Symbols) -> None:

@@ -241,6 +241,10 @@ class SessionRules(Actions):
         | NUMBER"""
         p[0] = ast.Literal(p[1], position=p.at(1))
 
+    def p_setting_value_negative(self, p: Symbols) -> None:
+        """setting_value : '-' NUMBER"""
+        p[0] = ast.Literal(p[2].copy_negate(), position=p.at(1))
+
     def p_setting_value_constant(self, p: Symbols) -> None:
         """setting_value : TRUE
         | FALSE"""

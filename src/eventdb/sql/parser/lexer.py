@@ -15,6 +15,7 @@ from typing import Any
 from eventdb import errors
 from eventdb.sql.parser.keywords import KEYWORDS, LOOK_AHEAD, NILADIC, TYPE_PAIRS
 from eventdb.sql.parser.lookahead import combine
+from eventdb.sql.parser.tables import no_docstrings
 
 _ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 _MAXIMUM_DIGITS = 4000
@@ -249,6 +250,8 @@ def _lexer() -> Any:
     except AttributeError:
         from ply import lex
 
+        if not LexicalRules.t_IDENTIFIER.__doc__:
+            raise no_docstrings() from None
         # optimize: no validation, which would read our source file at every start; a test validates the rules instead.
         _local.lexer = lex.lex(object=LexicalRules(), optimize=True, lextab="", reflags=int(re.UNICODE), errorlog=lex.NullLogger())
         return _local.lexer

@@ -142,6 +142,11 @@ def _timestamp(tokens: Tokens, index: int) -> None:
         tokens.types[index] = "IDENTIFIER"
 
 
+def _if(tokens: Tokens, index: int) -> None:
+    if _kind(tokens, index + 1) not in ("EXISTS", "NOT"):
+        tokens.types[index] = "IDENTIFIER"
+
+
 def _field(tokens: Tokens, index: int) -> None:
     """The TO of YEAR TO MONTH is not that of FROM a TO b."""
     if _kind(tokens, index + 1) == "TO" and _kind(tokens, index + 2) in _FIELDS:
@@ -169,6 +174,7 @@ _RULES: dict[str, Callable[[Tokens, int], None]] = {
     "RESPECT": _nulls_treatment,
     "IGNORE": _nulls_treatment,
     "OVER": _over,
+    "IF": _if,
     "INTERVAL": _interval,
     "TIMESTAMP": _timestamp,
     "TYPE_PAIR": _type_words,

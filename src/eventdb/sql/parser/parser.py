@@ -53,6 +53,10 @@ MAXIMUM_STACK = 10_000
 """Symbols waiting at once: parentheses and the like may nest to somewhat less than this."""
 
 
+_AFTER_NAME = frozenset((",", ")", "(", ".", "=", "COMPARISON", "FROM", "AS", "SET", ";", "$end"))
+_CLAUSES = frozenset(("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "SELECT", "SET", "VALUES", "RETURNING"))
+
+
 class Grammar(ExpressionRules, QueryRules, ManipulationRules, AlterationRules, SessionRules):
     """All productions and their actions."""
 
@@ -112,7 +116,7 @@ class Parser:
             if action is None:
                 action = self._as_name(state, types, index, last)
                 if action is None:
-                    raise self._error(tokens, first, index, last)
+                    raise self._error(tokens, state, first, index, last)
             if action > 0:
                 if len(states) > MAXIMUM_STACK:
                     raise errors.StatementTooComplex("the statement nests too deeply", position=tokens.starts[index])
@@ -162,17 +166,20 @@ class Parser:
             action = row.get("KEYWORD")
         return action
 
-    def _error(self, tokens: Tokens, first: int, index: int, last: int) -> errors.SQLSyntaxError:
-        """The syntax error at a token, with a hint where the parentheses tell one."""
-        types = tokens.types[first:index]
-        open_count = types.count("(") - types.count(")")
+    def _error(self, tokens: Tokens, state: int, first: int, index: int, last: int) -> errors.SQLSyntaxError:
+        """The syntax error at a token, with a hint where the parentheses or a reserved word tell one."""
+        kind = tokens.types[index] if index < last else "$end"
+        before = tokens.types[first:index]
+        unclosed = before.count("(") - before.count(")")
         hint = None
-        if index >= last and open_count > 0:
-            hint = f"{open_count} parenthes{'is is' if open_count == 1 else 'es are'} not closed."
-        elif index < last and tokens.types[index] == ")" and open_count <= 0:
+        if kind in RESERVED and "IDENTIFIER" in self.actions[state] and (
+            tokens.types[first] in ("CREATE", "ALTER") or tokens.types[index + 1] in _AFTER_NAME
+        ):
+            hint = f"{kind} is a reserved word; as a name it is written in double quotes."
+        elif unclosed > 0 and (kind == "$end" or kind in _CLAUSES):
+            hint = "A parenthesis is not closed." if unclosed == 1 else f"{unclosed} parentheses are not closed."
+        elif kind == ")" and unclosed <= 0:
             hint = "There is no opening parenthesis to this one."
-        elif index < last and tokens.types[index] in RESERVED:
-            hint = f'{tokens.source(index).upper()} is a reserved word; as a name it is written in double quotes.'
         return tokens.unexpected(index, hint)
 
 

@@ -6,6 +6,7 @@ precedence asks for them. DEFAULT, CHECK, generated columns, indexes and views a
 
 from __future__ import annotations
 
+from eventdb import errors
 from eventdb.sql.parser import ast, render_definition, render_manipulation, render_query, render_session
 from eventdb.sql.parser.render_core import text
 
@@ -16,5 +17,12 @@ _PARTS = (render_definition, render_manipulation, render_query, render_session)
 
 
 def render(node: ast.Node) -> str:
-    """The text of a statement, query, expression, type name or any other node. Raises InternalError for an unknown one."""
-    return text(node)
+    """The text of a statement, query, expression, type name or any other node.
+
+    Raises InternalError for an unknown one, and StatementTooComplex for a tree too deep to recurse over (chains of one operator are
+    no such). The order of clauses is canonical: where it differs from the order written, so do the ordinals of `?` marks.
+    """
+    try:
+        return text(node)
+    except RecursionError:
+        raise errors.StatementTooComplex("the statement nests too deeply to be written as text") from None

@@ -52,6 +52,12 @@ class Built(NamedTuple):
     complaints: list[str]
 
 
+def no_docstrings() -> errors.InternalError:
+    """The error for a grammar, or token rules, whose docstrings Python has dropped."""
+    message = "the SQL grammar is not available: Python runs without docstrings"
+    return errors.InternalError(message, hint="Start Python without the option -OO.")
+
+
 def rules(grammar: type) -> list[tuple[str, str]]:
     """(name, docstring) of every action of a grammar class. Raises InternalError where Python has dropped the docstrings."""
     found = []
@@ -59,9 +65,7 @@ def rules(grammar: type) -> list[tuple[str, str]]:
         if name.startswith("p_"):
             text = getattr(grammar, name).__doc__
             if not text:
-                raise errors.InternalError(
-                    "the SQL grammar is not available: Python runs without docstrings", hint="Start Python without the option -OO."
-                )
+                raise no_docstrings()
             found.append((name, text))
     return found
 
