@@ -1,4 +1,4 @@
-"""Every referential action, on delete and on update, immediate and deferred, on single, composite and self-referring keys, beside SQLite."""
+"""Every referential action on delete and update, immediate and deferred, on single, composite and self-referring keys, beside SQLite."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ def outcome(cursor: Any, statement: str, rows: Any) -> list[str]:
     try:
         cursor.execute(statement)
     except eventdb.Error as error:
-        assert not isinstance(error, eventdb.InternalError), error
+        if isinstance(error, eventdb.InternalError):
+            raise
         lines = [f"{type(error).__name__} {error.sqlstate}: {error.message}"]
         return lines + ([f"  {line}" for line in error.detail.splitlines()] if error.detail else [])
     if cursor.description is not None:

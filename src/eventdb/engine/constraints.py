@@ -1,9 +1,9 @@
 """Constraints that need other rows: PRIMARY KEY, UNIQUE and FOREIGN KEY.
 
-Checks ask about the state after the whole statement: rows of one statement may swap keys or refer to each other. Where one event does it all, the check
-runs before the event is applied, with the statement's own rows taken into account. What is read here is remembered by the transaction
-(`Transaction.reader`), since a constraint must hold against concurrent commits in every isolation level; the clustering key needs no memory, as two
-writers of one key conflict anyway.
+Checks ask about the state after the whole statement: rows of one statement may swap keys or refer to each other. Where one event does it
+all, the check runs before the event is applied, with the statement's own rows taken into account. What is read here is remembered by the
+transaction (`Transaction.reader`), since a constraint must hold against concurrent commits in every isolation level; the clustering key
+needs no memory, as two writers of one key conflict anyway.
 
 A deferred check is kept as the key *values* to look at again (`Transaction.deferred`); looking once too often does no harm.
 """
@@ -40,7 +40,9 @@ def is_deferred(txn: Transaction, name: str, deferrable: bool, deferred: bool) -
 # ---- unique keys
 
 
-def check_unique(txn: Transaction, table: Table, uniques: Iterable[UniqueKey], rows: Sequence[Row], leaving: set[Any] | None = None) -> None:
+def check_unique(
+    txn: Transaction, table: Table, uniques: Iterable[UniqueKey], rows: Sequence[Row], leaving: set[Any] | None = None
+) -> None:
     """Raise UniqueViolation where a key of `rows` (as they will be stored) is taken twice, or by a row whose key isn't in `leaving`."""
     for unique in uniques:
         keys = [key for row in rows if (key := unique.key(row)) is not None]
@@ -85,8 +87,17 @@ def _check_taken(txn: Transaction, table: Table, unique: UniqueKey, keys: list[V
                 duplicate_key(table, unique.name, unique.columns, key)
 
 
+def check_one_key(txn: Transaction, table: Table, unique: UniqueKey, row: Row) -> None:
+    """The clustering key of one new stored row: the short form of `check_unique`."""
+    slots = table.key_slots
+    key = row[slots[0]] if len(slots) == 1 else tuple([row[s] for s in slots])
+    if txn.editor.table(table).get(key) is not None:
+        duplicate_key(table, unique.name, unique.columns, (key,) if len(slots) == 1 else key)
+
+
 def check_new_keys(txn: Transaction, table: Table, unique: UniqueKey, rows: Sequence[Row]) -> None:
-    """The clustering key of many new rows in slot order without start number, by batch: keys that all follow the last one need no look-up."""
+    """The clustering key of many new rows in slot order without start number, by batch: keys that all follow the last one need no
+    look-up."""
     assert unique.slots is not None
     places = [slot - 1 for slot in unique.slots]
     if len(places) == 1:

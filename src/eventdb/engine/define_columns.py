@@ -46,7 +46,9 @@ def _with_column(table: Table, column: Column) -> Table:
 # ---- ADD COLUMN
 
 
-def add_column(txn: Transaction, table: Table, action: ast.AddColumn, env: Environment, cx: Execution, add_constraint: AddConstraint) -> None:
+def add_column(
+    txn: Transaction, table: Table, action: ast.AddColumn, env: Environment, cx: Execution, add_constraint: AddConstraint
+) -> None:
     """A constant default becomes what older rows read as; a volatile one, a sequence or a generated column computes every row."""
     definition = action.column
     if definition.name in table.by_name:
@@ -80,9 +82,7 @@ def add_column(txn: Transaction, table: Table, action: ast.AddColumn, env: Envir
 
 
 def _contains_null(table: Table, column: Column) -> NotNullViolation:
-    return NotNullViolation(
-        f'column "{column.name}" of relation "{table.name}" contains null values', table=table.name, column=column.name
-    )
+    return NotNullViolation(f'column "{column.name}" of relation "{table.name}" contains null values', table=table.name, column=column.name)
 
 
 def _compute_column(txn: Transaction, grown: Table, column: Column, env: Environment, cx: Execution) -> None:
@@ -123,8 +123,8 @@ def drop_column(txn: Transaction, table: Table, action: ast.DropColumn, env: Env
     in_the_way += [f"column {c.name} of table {table.name} depends on {what}" for c in generated]
     foreign = [
         (child, key) for child in env.catalog.referencing(table.id) for key in child.foreign_keys
-        if key.referenced_table == table.id and column.id in key.referenced_columns and not (child.id == table.id and column.id in key.columns)
-    ]  # fmt: skip
+        if key.referenced_table == table.id and column.id in key.referenced_columns and not (child.id == table.id and column.id in
+        key.columns) ]  # fmt: skip
     in_the_way += [f"constraint {key.name} on table {child.name} depends on {what}" for child, key in foreign]
     if in_the_way and not action.cascade:
         refuse(what, in_the_way, env, action.position)
@@ -179,13 +179,15 @@ def _keeps_storage(old: DataType, new: DataType) -> bool:
     if old.kind is new.kind is Kind.NUMERIC:
         if new.precision is None:
             return True
-        return (
-            old.precision is not None and (old.scale or 0) == (new.scale or 0) and old.precision <= new.precision
-        )
+        return old.precision is not None and (old.scale or 0) == (new.scale or 0) and old.precision <= new.precision
     if old.kind is Kind.REAL and new.kind is Kind.DOUBLE:
         return True
     times = (Kind.TIME, Kind.TIMETZ, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
-    return old.kind is new.kind and old.kind in times and (new.precision is None or (old.precision is not None and old.precision <= new.precision))
+    return (
+        old.kind is new.kind
+        and old.kind in times
+        and (new.precision is None or (old.precision is not None and old.precision <= new.precision))
+    )
 
 
 def alter_type(txn: Transaction, table: Table, action: ast.AlterColumnType, env: Environment, cx: Execution) -> None:

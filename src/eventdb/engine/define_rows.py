@@ -20,10 +20,12 @@ from eventdb.sql.modification.violations import key_detail, missing_parent
 
 Row = tuple[Any, ...]
 
+
 def all_rows(txn: Transaction, table: Table) -> Iterator[Row]:
     """The stored rows; the whole table counts as read."""
     for batch in txn.reader.table(table).unordered():
         yield from batch
+
 
 def build_index(txn: Transaction, index: Index) -> None:
     """Create the index after making sure that its keys can be computed and, where it is unique, are. Raises UniqueViolation."""
@@ -41,12 +43,14 @@ def build_index(txn: Transaction, index: Index) -> None:
             seen.add(key)
     txn.apply(IndexCreated(index))
 
+
 def check_not_null(txn: Transaction, table: Table, column: Column) -> None:
     slot = column.slot
     if any(row[slot] is None for row in all_rows(txn, table)):
         raise NotNullViolation(
             f'column "{column.name}" of relation "{table.name}" contains null values', table=table.name, column=column.name
         )
+
 
 def check_rows(txn: Transaction, table: Table, check: Check, env: Environment, execution: Execution) -> None:
     """Raise CheckViolation where a row is against the constraint."""
@@ -59,6 +63,7 @@ def check_rows(txn: Transaction, table: Table, check: Check, env: Environment, e
             f'check constraint "{check.name}" of relation "{table.name}" is violated by some row', table=table.name, constraint=check.name
         )
 
+
 def check_foreign_key(txn: Transaction, table: Table, key: ForeignKey) -> None:
     """Raise ForeignKeyViolation where a row refers to nothing."""
     ref = reference(txn.catalog, table, key)
@@ -66,7 +71,6 @@ def check_foreign_key(txn: Transaction, table: Table, key: ForeignKey) -> None:
     for values in reference_values(ref, all_rows(txn, table)):
         if not parent_exists(parent, ref, values):
             missing_parent(table, key.name, ref.columns, values, ref.parent)
-
 
 
 def relaid(table: Table, storage: int) -> Table:
@@ -84,7 +88,8 @@ def rewritten(txn: Transaction, table: Table, rows: list[Row], places: dict[int,
 
 
 def unclustered(txn: Transaction, table: Table, before: Table | None = None) -> TableRewritten:
-    """The event after which the table is kept by a hidden row id: its primary key goes. `before`: the definition that its rows still have."""
+    """The event after which the table is kept by a hidden row id: its primary key goes. `before`: the definition that its rows still
+    have."""
     rows = [(*row, number) for number, row in enumerate(all_rows(txn, before or txn.catalog.tables[table.id]), 1)]
     column = replace(hidden_key(table.next_column_id))
     new = replace(table, columns=(column, *table.columns), key=(column.id,), next_column_id=table.next_column_id + 1)

@@ -1,7 +1,7 @@
 """Running prepared writes: compute all rows, check everything, apply one event.
 
-A statement that needs several events (referential actions, ON CONFLICT with inserts and updates, executemany that cannot be batched) marks the
-transaction first and goes back to the mark when it fails, so a statement has all of its effect or none.
+A statement that needs several events (referential actions, ON CONFLICT with inserts and updates, executemany that cannot be batched)
+marks the transaction first and goes back to the mark when it fails, so a statement has all of its effect or none.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from eventdb.engine.constraints import (
     check_new_keys,
+    check_one_key,
     check_references,
     check_unique,
     children,
@@ -156,7 +157,12 @@ def check_insert(txn: Transaction, prepared: PreparedInsert, rows: Sequence[Row]
             effects.compute_indexes(stored)
     elif effects.uniques or effects.computed:
         stored = [(0, *row) for row in rows]
-        check_unique(txn, prepared.table, effects.uniques, stored)
+        uniques = effects.uniques
+        if len(stored) == 1 and uniques and uniques[0].index_id is None:
+            check_one_key(txn, prepared.table, uniques[0], stored[0])
+            uniques = uniques[1:]
+        if uniques:
+            check_unique(txn, prepared.table, uniques, stored)
         effects.compute_indexes(stored)
     if effects.references:
         check_references(txn, effects, rows, -1)
@@ -202,9 +208,7 @@ def _insert_or_resolve(
     return WriteResult(resolved.count, returned, _last(prepared, resolved.inserted))
 
 
-def _resolve(
-    txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters, rows: Sequence[Row], numbers: Numbers
-) -> _Resolved:
+def _resolve(txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters, rows: Sequence[Row], numbers: Numbers) -> _Resolved:
     table, conflict, number = prepared.table, prepared.conflict, txn.number
     assert conflict is not None
     result = _Resolved([], [], [])
@@ -225,14 +229,13 @@ def _resolve(
             result.count += 1
         elif conflict.update is not None:
             if existing is None or key_of(existing) in touched:
-                raise_second_time()
+                raise _second_time()
             _update_existing(prepared, cx, p, existing, stored, numbers, result, touched)
     return result
 
 
-def raise_second_time() -> None:
-    """Raise CardinalityViolation: one row met twice."""
-    raise CardinalityViolation(
+def _second_time() -> CardinalityViolation:
+    return CardinalityViolation(
         "ON CONFLICT DO UPDATE command cannot affect row a second time",
         hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
     )
@@ -252,7 +255,14 @@ def _existing(reader: Any, arbiters: Sequence[Any], keys: Sequence[Any]) -> Row 
 
 
 def _update_existing(
-    prepared: PreparedInsert, cx: Execution, p: Parameters, existing: Row, proposed: Row, numbers: Numbers, result: _Resolved, touched: set[Any]
+    prepared: PreparedInsert,
+    cx: Execution,
+    p: Parameters,
+    existing: Row,
+    proposed: Row,
+    numbers: Numbers,
+    result: _Resolved,
+    touched: set[Any],
 ) -> None:
     conflict = prepared.conflict
     assert conflict is not None
@@ -288,17 +298,15 @@ def _update(txn: Transaction, prepared: PreparedUpdate, cx: Execution, parameter
 
 def _update_key(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters) -> WriteResult:
     table = prepared.table
-    key = prepared.key(cx, p)  # type: ignore[misc]
-    editor = txn.editor
-    row = None if key is None else editor.table(table).get(key)
-    values = () if row is None else prepared.change(cx, p, row, _numbers(txn))  # type: ignore[misc, call-arg]
+    assert prepared.key is not None
+    assert prepared.change is not None
+    key = prepared.key(cx, p)
+    row = None if key is None else txn.editor.table(table).get(key)
+    if row is None:
+        return _untouched(txn, prepared, cx, p, key, None)
+    values = prepared.change(cx, p, row, _numbers(txn))
     if not values:
-        # Nothing is written, so nothing but this read tells a later commit what the statement saw.
-        if key is not None:
-            txn.queries.table(table).get(key)
-        if row is None or values == ():
-            return WriteResult(0, [] if prepared.returning else None)
-        return WriteResult(1, _shown(prepared.returning, cx, p, [row], None))
+        return _untouched(txn, prepared, cx, p, key, row if values is None else None)
     if prepared.effects.free:
         txn.apply(RowsUpdated(table.id, prepared.key_types, (key,), prepared.slots, prepared.types, (values,)))
         if prepared.returning is None:
@@ -307,6 +315,15 @@ def _update_key(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Pa
     new = replaced(row, prepared.slots, values, txn.number)
     _apply_pairs(txn, table, prepared.slots, [(row, new)], prepared.effects, cx, _numbers(txn))
     return WriteResult(1, _shown(prepared.returning, cx, p, [new], None))
+
+
+def _untouched(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters, key: Any, row: Row | None) -> WriteResult:
+    """An update that writes nothing: no row (None), or one that stays as it is. Only this read tells a later commit what it saw."""
+    if key is not None:
+        txn.queries.table(prepared.table).get(key)
+    if row is None:
+        return WriteResult(0, [] if prepared.returning else None)
+    return WriteResult(1, _shown(prepared.returning, cx, p, [row], None))
 
 
 _ONE = WriteResult(1)
@@ -330,7 +347,7 @@ def _update_keys(txn: Transaction, prepared: PreparedUpdate, cx: Execution, para
                 waiting, olds = {}, []
                 get = txn.editor.table(table).get
             row = None if key is None else get(key)
-            values = () if row is None else change(cx, p, row, numbers)  # type: ignore[misc, call-arg]
+            values = () if row is None else change(cx, p, row, numbers)  # type: ignore[misc]
             if values:
                 count += 1
                 waiting[key] = values
@@ -356,9 +373,7 @@ def _apply_batch(txn: Transaction, prepared: PreparedUpdate, waiting: dict[Any, 
         news = [replaced(old, prepared.slots, values, number) for old, values in zip(olds, waiting.values(), strict=True)]
         effects.compute_indexes(news)
         check_references(txn, effects, news)
-    txn.apply(
-        RowsUpdated(prepared.table.id, prepared.key_types, list(waiting), prepared.slots, prepared.types, list(waiting.values()))
-    )
+    txn.apply(RowsUpdated(prepared.table.id, prepared.key_types, list(waiting), prepared.slots, prepared.types, list(waiting.values())))
 
 
 def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters) -> WriteResult:
@@ -376,7 +391,7 @@ def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p
         if key in seen:
             continue
         seen.add(key)
-        values = finish(cx, p, target, numbers)  # type: ignore[call-arg]
+        values = finish(cx, p, target, numbers)
         new = old if values is None else replaced(old, slots, values, number)
         if values is not None:
             pairs.append((old, new))
@@ -387,7 +402,9 @@ def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p
     return WriteResult(len(shown), _shown(prepared.returning, cx, p, shown, sources))
 
 
-def _apply_pairs(txn: Transaction, table: Table, slots: tuple[int, ...], pairs: Pairs, effects: Any, cx: Execution, numbers: Numbers) -> None:
+def _apply_pairs(
+    txn: Transaction, table: Table, slots: tuple[int, ...], pairs: Pairs, effects: Any, cx: Execution, numbers: Numbers
+) -> None:
     if effects.referenced:
         mark = txn.mark()
         try:

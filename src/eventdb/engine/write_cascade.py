@@ -1,7 +1,8 @@
 """Updates and deletes of rows that foreign keys refer to: referential actions through any number of tables.
 
-Each step is an event, applied at once, so that the next one sees it: a row deleted twice over two paths is found only once, cycles end. NO ACTION is
-checked when nothing is left to do; RESTRICT as soon as its parent has changed. The caller has marked the transaction and resets it on an error.
+Each step is an event, applied at once, so that the next one sees it: a row deleted twice over two paths is found only once, cycles end.
+NO ACTION is checked when nothing is left to do; RESTRICT as soon as its parent has changed. The caller has marked the transaction and
+resets it on an error.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ INSERT INTO t (id, a) VALUES ((SELECT max(id) + 1 FROM t), 7), (50, DEFAULT) RET
 INSERT INTO t SELECT 1, 2, 3, 4;
 --> SQLSyntaxError 42601: INSERT has more expressions than target columns
 INSERT INTO t (id) SELECT 'x';
---> DatatypeMismatch 42804: column "id" is of type integer but expression is of type text
+--> InvalidTextRepresentation 22P02: invalid input syntax for type integer: "x"
 WITH w AS (SELECT 60 AS i) INSERT INTO t (id) SELECT i FROM w RETURNING *;
 --> (60, None, 'd')
 UPDATE t SET a = a + 1;

@@ -16,6 +16,7 @@ from eventdb.model.datatype import BIGINT, INTEGER, SMALLINT, DataType
 from eventdb.model.schema import Column, Identity, Sequence, Table
 from eventdb.sql.definition.indexes import check_immutable
 from eventdb.sql.definition.names import names_in, unused
+from eventdb.sql.definition.references import nodes
 from eventdb.sql.definition.rows import RowScope, assigned, bind, bind_assigned, column_slots
 from eventdb.sql.definition.sequences import new_sequence
 from eventdb.sql.environment import Environment
@@ -46,7 +47,14 @@ def column_type(name: ast.TypeName, env: Environment) -> DataType:
 
 
 def define_column(
-    definition: ast.ColumnDefinition, table_id: int, table_name: str, schema: str, column_id: int, slot: int, sequence_id: int, env: Environment
+    definition: ast.ColumnDefinition,
+    table_id: int,
+    table_name: str,
+    schema: str,
+    column_id: int,
+    slot: int,
+    sequence_id: int,
+    env: Environment,
 ) -> DefinedColumn:
     """The column; `sequence_id` is used where it needs a sequence. Its generation expression is bound later, when all columns are known."""
     serial = _SERIAL.get(definition.type.name)
@@ -100,7 +108,13 @@ def define_column(
 
 
 def _own_sequence(
-    made: DefinedColumn, identity: ast.IdentityColumn | None, table_id: int, table_name: str, schema: str, sequence_id: int, env: Environment
+    made: DefinedColumn,
+    identity: ast.IdentityColumn | None,
+    table_id: int,
+    table_name: str,
+    schema: str,
+    sequence_id: int,
+    env: Environment,
 ) -> None:
     column = made.column
     if not column.datatype.is_integer:
@@ -129,7 +143,9 @@ def _exclude(
     if serial is not None and present:
         present.insert(0, "default")
     if len(present) > 1:
-        raise SQLSyntaxError(f'both {present[0]} and {present[1]} specified for column "{definition.name}"').at(definition.position, env.text)
+        raise SQLSyntaxError(f'both {present[0]} and {present[1]} specified for column "{definition.name}"').at(
+            definition.position, env.text
+        )
 
 
 def check_default(column: Column, expression: ast.Expression, text: str, env: Environment) -> str | None:
@@ -148,7 +164,7 @@ def check_default(column: Column, expression: ast.Expression, text: str, env: En
 
 
 def _mentions_column(expression: ast.Expression) -> bool:
-    return isinstance(expression, ast.Name)
+    return any(isinstance(node, ast.Name) for node in nodes(expression))
 
 
 def check_generated(table: Table, column: Column, definition: ast.GeneratedColumn, env: Environment) -> None:

@@ -62,7 +62,9 @@ def add_unique(node: ast.UniqueConstraint, table: Table, env: Environment, index
         raise InvalidTableDefinition(f'multiple primary keys for table "{table.name}" are not allowed').at(node.position, env.text)
     for i in ids:
         if table.by_id[i].datatype.kind is Kind.JSON:
-            raise NotSupportedError(f'column "{table.by_id[i].name}" of type json cannot be part of a {what} key').at(node.position, env.text)
+            raise NotSupportedError(f'column "{table.by_id[i].name}" of type json cannot be part of a {what} key').at(
+                node.position, env.text
+            )
     taken = names_in(env, table.schema) | taken_names(table) | {table.name}
     default = f"{table.name}_pkey" if node.primary else "_".join([table.name, *(table.by_id[i].name for i in ids), "key"])
     name = chosen_name(node, default, taken, table, env)
@@ -104,7 +106,7 @@ def add_foreign_key(node: ast.ForeignKeyConstraint, table: Table, env: Environme
     _check_types(table, ids, parent, referenced, name, node, env)
     set_columns = column_ids(node.set_columns, table, node, env, "foreign key")
     if not set(set_columns) <= set(ids):
-        raise InvalidForeignKey('columns of ON DELETE SET must be part of the foreign key').at(node.position, env.text)
+        raise InvalidForeignKey("columns of ON DELETE SET must be part of the foreign key").at(node.position, env.text)
     key = ForeignKey(
         name, ids, parent.id, referenced, Action(node.on_delete), Action(node.on_update), set_columns, node.match_full,
         node.deferrable, node.deferred,
@@ -130,7 +132,13 @@ def _check_key(parent: Table, referenced: tuple[int, ...], node: ast.ForeignKeyC
 
 
 def _check_types(
-    table: Table, ids: tuple[int, ...], parent: Table, referenced: tuple[int, ...], name: str, node: ast.ForeignKeyConstraint, env: Environment
+    table: Table,
+    ids: tuple[int, ...],
+    parent: Table,
+    referenced: tuple[int, ...],
+    name: str,
+    node: ast.ForeignKeyConstraint,
+    env: Environment,
 ) -> None:
     for child_id, parent_id in zip(ids, referenced, strict=True):
         child, target = table.by_id[child_id], parent.by_id[parent_id]
@@ -151,5 +159,3 @@ def _check_actions(table: Table, key: ForeignKey, node: ast.ForeignKeyConstraint
             key.on_update not in (Action.NO_ACTION, Action.RESTRICT) or key.on_delete in (Action.SET_NULL, Action.SET_DEFAULT)
         ):
             raise InvalidForeignKey("invalid action for foreign key constraint containing generated column").at(node.position, env.text)
-
-

@@ -65,7 +65,7 @@ def removal(found: Relation, env: Environment, cascade: bool, position: int, goi
         refuse(f"{KINDS[type(found)]} {found.name}", in_the_way, env, position)
     events.extend(ViewDropped(v.id) for v in dependents if v.id in catalog.views)
     for child in children:
-        kept = tuple(c for c in child.constraints if not (c in child.foreign_keys and c.referenced_table == found.id))  # type: ignore[union-attr]
+        kept = tuple(c for c in child.constraints if not (c in child.foreign_keys and c.referenced_table == found.id))
         events.append(TableAltered(replace(child, constraints=kept)))
     events.append(ViewDropped(found.id) if isinstance(found, View) else TableDropped(found.id))
     return events
@@ -113,7 +113,8 @@ def _index_removal(index: Index, env: Environment, position: int) -> list[Event]
 def _another(catalog: Catalog, index: Index) -> bool:
     ids = {c.column_id for c in index.columns}
     return any(
-        o.id != index.id and o.unique and o.where is None and {c.column_id for c in o.columns} == ids for o in catalog.indexes_of(index.table_id)
+        o.id != index.id and o.unique and o.where is None and {c.column_id for c in o.columns} == ids
+        for o in catalog.indexes_of(index.table_id)
     )
 
 

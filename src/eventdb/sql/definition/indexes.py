@@ -40,7 +40,7 @@ def create_index(statement: ast.CreateIndex, env: Environment) -> list[Event]:
     where = None
     if statement.where is not None:
         bound_where = bind(statement.where, RowScope(env, [(table.name, table)], "index predicate"), BOOLEAN)
-        _check_immutable(bound_where, env, "index predicate")
+        check_immutable(bound_where, env, "index predicate")
         where = statement.where_text
     index = Index(
         env.catalog.next_id, table.schema, name, table.id, tuple(_component(e, table, env) for e in statement.elements),
@@ -72,7 +72,7 @@ def _component(element: ast.IndexElement, table: Table, env: Environment) -> Ind
         _check_comparable(column, env, element.position)
         return IndexColumn(column.id, None, element.descending, first)
     expr = bind(expression, RowScope(env, [(table.name, table)], "index expression"))
-    _check_immutable(expr, env, "index expression")
+    check_immutable(expr, env, "index expression")
     return IndexColumn(None, element.text, element.descending, first)
 
 
@@ -83,14 +83,10 @@ def _check_comparable(column: Column, env: Environment, position: int) -> None:
         ).at(position, env.text)
 
 
-def _check_immutable(expr: bound.Expr, env: Environment, place: str) -> None:
-    if is_volatile(expr) or uses_execution(expr):
-        raise InvalidObjectDefinition(f"functions in {place} must be marked IMMUTABLE").at(expr.position, env.text)
-
-
 def check_immutable(expr: bound.Expr, env: Environment, place: str) -> None:
     """Raise InvalidObjectDefinition where `expr` depends on anything but its row."""
-    _check_immutable(expr, env, place)
+    if is_volatile(expr) or uses_execution(expr):
+        raise InvalidObjectDefinition(f"functions in {place} must be marked IMMUTABLE").at(expr.position, env.text)
 
 
 def _bound_parts(table: Table, index: Index) -> tuple[list[bound.Expr], bound.Expr | None]:
@@ -114,7 +110,8 @@ def _bound_parts(table: Table, index: Index) -> tuple[list[bound.Expr], bound.Ex
 def index_keys(table: Table, index: Index, unique: bool = False) -> Callable[[tuple[Any, ...]], Components | None]:
     """The function from a stored row to its key components in `index`; None for a row that a partial index leaves out.
 
-    With `unique`, also None for a row that cannot collide because NULLs are distinct. Errors of the expression (division by zero …) come out.
+    With `unique`, also None for a row that cannot collide because NULLs are distinct. Errors of the expression (division by zero …) come
+    out.
     """
     parts, where = _bound_parts(table, index)
     code = Code()
@@ -142,5 +139,3 @@ def index_slots(table: Table, index: Index) -> frozenset[int]:
 def index_key_text(table: Table, index: Index) -> str:
     """The key's components as they stand in "Key (…)=(…)"."""
     return ", ".join(table.by_id[c.column_id].name if c.column_id is not None else str(c.expression) for c in index.columns)
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from eventdb.errors import InvalidName, InvalidSchemaName, NameTooLong, UndefinedColumn, UndefinedTable, WrongObjectType
-from eventdb.model.schema import DEFAULT_SCHEMA, Column, Index, Relation, Sequence, Table, View
+from eventdb.model.schema import Column, Index, Relation, Sequence, Table, View
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
 
@@ -99,9 +99,3 @@ def unused(base: str, taken: Collection[str]) -> str:
 
 def names_in(env: Environment, schema: str) -> set[str]:
     return {name for found, name in env.catalog.names if found == schema}
-
-
-def default_schema(env: Environment) -> str:
-    return env.search_path[0] if env.search_path else DEFAULT_SCHEMA
-
-

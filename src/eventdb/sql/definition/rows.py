@@ -1,8 +1,8 @@
 """Expressions over the rows of given tables, bound and compiled without a plan: CHECK, DEFAULT, generated columns, index expressions, and
 the parts of a single-table write that need no other table.
 
-`RowScope` finds the columns; `Code` collects the lines of one generated function. What needs a subquery, an aggregate or a window is refused
-with NotSupportedError at its place; a caller that has a planner to turn to does so then.
+`RowScope` finds the columns; `Code` collects the lines of one generated function. What needs a subquery, an aggregate or a window is
+refused with NotSupportedError at its place; a caller that has a planner to turn to does so then.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from eventdb.errors import DuplicateColumn, DuplicateTable, NotSupportedError, SQLSyntaxError
 from eventdb.model.datatype import BIGINT, TEXT, DataType, Kind
 from eventdb.model.event import Event, IndexCreated, SequenceCreated, TableCreated
-from eventdb.model.schema import Column, Index, Sequence, Table
+from eventdb.model.schema import Column, Index, Table
 from eventdb.sql.definition.columns import DefinedColumn, check_generated, define_column
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique
 from eventdb.sql.definition.names import check_name, creation_schema, names_in
@@ -72,16 +73,8 @@ def create_table(statement: ast.CreateTable, env: Environment) -> list[Event]:
             check_generated(table, item.column, item.generated, env)
     nodes = [_on_column(c, d.column.name) for d in defined for c in d.constraints] + list(statement.constraints)
     table, indexes = _add_constraints(table, nodes, clustering, ids, env)
-    events: list[Event] = [SequenceCreated(s) for s in _distinct(d.sequence for d in defined)]
+    events: list[Event] = [SequenceCreated(d.sequence) for d in defined if d.sequence is not None]
     return [*events, TableCreated(table), *(IndexCreated(index) for index in indexes)]
-
-
-def _distinct(sequences: object) -> list[Sequence]:
-    found: list[Sequence] = []
-    for sequence in sequences:  # type: ignore[attr-defined]
-        if sequence is not None:
-            found.append(sequence)
-    return found
 
 
 def _on_column(node: ast.TableConstraint, column: str) -> ast.TableConstraint:
@@ -99,14 +92,14 @@ def _clustering(statement: ast.CreateTable) -> ast.UniqueConstraint | None:
 
 
 def _add_constraints(
-    table: Table, nodes: list[ast.TableConstraint], clustering: ast.UniqueConstraint | None, ids: object, env: Environment
+    table: Table, nodes: list[ast.TableConstraint], clustering: ast.UniqueConstraint | None, ids: Iterator[int], env: Environment
 ) -> tuple[Table, list[Index]]:
     indexes: list[Index] = []
     # Keys first: a foreign key may refer to its own table.
     for node in nodes:
         if isinstance(node, ast.UniqueConstraint):
             is_clustering = node.primary and clustering is not None and table.primary_key is None
-            table, index = add_unique(node, table, env, None if is_clustering else next(ids))  # type: ignore[call-overload]
+            table, index = add_unique(node, table, env, None if is_clustering else next(ids))
             if index is not None:
                 indexes.append(index)
             else:
@@ -136,7 +129,9 @@ def create_table_as(statement: ast.CreateTableAs, result: tuple[ResultColumn, ..
         columns.append(Column(number, column_name, stored_type(column.datatype), number))
     width = len(columns) + 1
     next_id = env.catalog.next_id
-    return [TableCreated(Table(next_id, schema, name, next_id + 1, tuple(columns), (1,), width=width, base_width=width, next_column_id=width))]
+    return [
+        TableCreated(Table(next_id, schema, name, next_id + 1, tuple(columns), (1,), width=width, base_width=width, next_column_id=width))
+    ]
 
 
 def stored_type(datatype: DataType) -> DataType:

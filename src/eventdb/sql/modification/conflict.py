@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eventdb.errors import InvalidColumnReference, SQLSyntaxError, UndefinedObject
+from eventdb.model.datatype import DataType
 from eventdb.model.schema import Index, Table
 from eventdb.sql.definition.queries import prepare_projection
 from eventdb.sql.definition.rows import Code
@@ -28,7 +31,8 @@ def prepare_conflict(statement: ast.Insert, table: Table, env: Environment) -> C
         raise SQLSyntaxError("ON CONFLICT DO UPDATE requires inference specification or constraint name").at(clause.position, env.text)
     assigned = resolve(clause.assignments, table, env)
     code = Code()
-    items, want = [], []
+    items: list[ast.SelectItem] = []
+    want: list[DataType | None] = []
     sources: dict[int, str] = {}
     for column, expression in assigned:
         if isinstance(expression, ast.Default) and (column.sequence_id is not None or column.generated is not None):
@@ -82,5 +86,5 @@ def _column_or_node(text: str) -> object:
     return node.parts[-1] if isinstance(node, ast.Name) else node
 
 
-def _same_members(left: list[object], right: list[object]) -> bool:
+def _same_members(left: Sequence[object], right: Sequence[object]) -> bool:
     return all(item in right for item in left) and all(item in left for item in right)

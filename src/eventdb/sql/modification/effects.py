@@ -1,4 +1,5 @@
-"""What a write must be held against beyond its own rows: unique keys, and foreign keys in both directions. Derived from the catalog alone."""
+"""What a write must be held against beyond its own rows: unique keys, and foreign keys in both directions. Derived from the catalog
+alone."""
 
 from __future__ import annotations
 

@@ -243,10 +243,20 @@ def _emit_bulk_checks(code: Code, table: Table, env: Environment) -> None:
 
 def _several(table: Table, targets: list[Column], items: list[list[bound.Expr | None]], env: Environment) -> Compiled:
     code = Code()
-    rows = [
-        tuple_source(default_source(c, env, code) if e is None else code.value(e) for e, c in zip(row, targets, strict=True)) for row in items
-    ]
-    code.add(f"source = [{', '.join(rows)}]")
+    constant = all(isinstance(e, bound.Constant) for row in items for e in row)
+    rows = (
+        []
+        if constant
+        else [
+            tuple_source(default_source(c, env, code) if e is None else code.value(e) for e, c in zip(row, targets, strict=True))
+            for row in items
+        ]
+    )
+    if constant:
+        code.names["given"] = [tuple([e.value for e in row]) for row in items]  # type: ignore[union-attr]
+        code.add("source = given")
+    else:
+        code.add(f"source = [{', '.join(rows)}]")
     _emit_loop(code, table, {c.slot: f"r[{i}]" for i, c in enumerate(targets)}, env)
     source = code.source("rows", f"cx, p, {_ARGUMENTS}")
     function = code.compile("rows", f"cx, p, {_ARGUMENTS}")
@@ -305,7 +315,7 @@ def _from_query(statement: ast.Insert, table: Table, targets: list[Column], env:
     assert source is not None
     if statement.with_ is not None:
         source = merge_with(source, statement.with_)
-    query = prepare_query(source, env)
+    query = prepare_query(_typed(source, targets), env)
     targets = _fit(statement, targets, len(query.columns), env, source.position)
     code = Code()
     code.places[_SOURCE] = lambda ordinal: f"r[{ordinal}]"
@@ -321,11 +331,27 @@ def _from_query(statement: ast.Insert, table: Table, targets: list[Column], env:
     return _Rows(lambda cx, p: fetched(query, cx, p), finish), None, text, plan
 
 
+def _typed(source: ast.Query, targets: list[Column]) -> ast.Query:
+    """String literals and parameters that stand by themselves in the select list take the type of their column."""
+    if not isinstance(source.body, ast.Select) or len(source.body.items) > len(targets):
+        return source
+    items = []
+    for item, column in zip(source.body.items, targets, strict=False):
+        expression = item.expression
+        if isinstance(expression, ast.Parameter) or (isinstance(expression, ast.Literal) and isinstance(expression.value, str)):
+            typed = ast.Cast(expression, ast.TypeName(column.datatype.kind.value), position=expression.position)
+            item = replace(item, expression=typed)
+        items.append(item)
+    return replace(source, body=replace(source.body, items=tuple(items)))
+
+
 def merge_with(query: ast.Query, outer: ast.With) -> ast.Query:
     """`query` with the common tables of the statement around it."""
     if query.with_ is None:
         return replace(query, with_=outer)
-    return replace(query, with_=replace(outer, tables=outer.tables + query.with_.tables, recursive=outer.recursive or query.with_.recursive))
+    return replace(
+        query, with_=replace(outer, tables=outer.tables + query.with_.tables, recursive=outer.recursive or query.with_.recursive)
+    )
 
 
 def _computed_values(

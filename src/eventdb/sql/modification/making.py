@@ -54,7 +54,9 @@ def generated_expression(table: Table, column: Column, env: Environment) -> boun
     """The bound expression of a generated column, over relation NEW."""
     assert column.generated is not None
     own = environment_for(env.catalog, column.generated)
-    return bind_assigned(parse_expression(column.generated), RowScope(own, [(table.name, table)], "column generation expression", False), column)
+    return bind_assigned(
+        parse_expression(column.generated), RowScope(own, [(table.name, table)], "column generation expression", False), column
+    )
 
 
 def check_expression(table: Table, check: Check, env: Environment) -> bound.Expr:

@@ -28,15 +28,15 @@ class ConflictAction:
     arbiters: tuple[UniqueKey, ...]
     update: PreparedProjection | None = None
     slots: tuple[int, ...] = ()
-    finish: Callable[[Execution, Parameters, Row, Row], Row | None] | None = None
+    finish: Callable[[Execution, Parameters, Row, Row, Numbers], Row | None] | None = None
     effects: Effects | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedInsert:
-    """INSERT. `rows(execution, parameters, row_ids, numbers)`: the new rows in slot order (without start number), checked for all that a row alone
-    can tell. `bulk(execution, parameter_rows, row_ids, numbers)`: the same for many parameter rows of a plain VALUES with parameters, by
-    column; None where the statement has another form."""
+    """INSERT. `rows(execution, parameters, row_ids, numbers)`: the new rows in slot order (without start number), checked for all that a
+    row alone can tell. `bulk(execution, parameter_rows, row_ids, numbers)`: the same for many parameter rows of a plain VALUES with
+    parameters, by column; None where the statement has another form."""
 
     table: Table
     types: tuple[DataType, ...]
@@ -55,8 +55,8 @@ class PreparedInsert:
 
 @dataclass(frozen=True, slots=True)
 class PreparedUpdate:
-    """UPDATE. Either `key(execution, parameters)` gives the one key that it can touch (None: none) and `change(execution, parameters, stored row)`
-    the new values of `slots`, () where the WHERE clause drops the row, None where nothing changes; or `targets` is a query for
+    """UPDATE. Either `key(execution, parameters)` gives the one key that it can touch (None: none) and `change(execution, parameters,
+    stored row)` the new values of `slots`, () where the WHERE clause drops the row, None where nothing changes; or `targets` is a query for
     (stored row, outputs…) and `finish(execution, parameters, target)` gives the values likewise."""
 
     table: Table
@@ -72,9 +72,9 @@ class PreparedUpdate:
     moves: bool
     """Whether key columns change."""
     key: Callable[[Execution, Parameters], Any] | None = None
-    change: Callable[[Execution, Parameters, Row], Row | None] | None = None
+    change: Callable[[Execution, Parameters, Row, Numbers], Row | None] | None = None
     targets: PreparedQuery | None = None
-    finish: Callable[[Execution, Parameters, Row], Row | None] | None = None
+    finish: Callable[[Execution, Parameters, Row, Numbers], Row | None] | None = None
     returning: Returning | None = None
 
 

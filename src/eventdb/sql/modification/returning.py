@@ -66,6 +66,8 @@ def _replace_names(node: Any, alias: str, table: Table, extra: list[ast.Name]) -
     if isinstance(node, tuple):
         return tuple(_replace_names(part, alias, table, extra) for part in node)
     if isinstance(node, ast.Node) and not isinstance(node, ast.Query):
-        changes = {f.name: _replace_names(getattr(node, f.name), alias, table, extra) for f in dataclasses.fields(node) if f.name != "position"}
+        changes = {
+            f.name: _replace_names(getattr(node, f.name), alias, table, extra) for f in dataclasses.fields(node) if f.name != "position"
+        }
         return dataclasses.replace(node, **changes)
     return node

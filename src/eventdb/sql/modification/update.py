@@ -1,8 +1,8 @@
 """UPDATE prepared.
 
 Two forms. *By key*: the WHERE clause fixes every key column and nothing needs another table; then finding the row, its new values and
-its own checks are one or two generated functions and no query runs. *By targets*: a query gives the stored rows with the values to set, and a
-generated function finishes each.
+its own checks are one or two generated functions and no query runs. *By targets*: a query gives the stored rows with the values to set,
+and a generated function finishes each.
 """
 
 from __future__ import annotations
