@@ -77,6 +77,16 @@ def test_segments_roll_over_and_are_named_by_their_first_transaction(tmp_path: P
         assert next(log.read(first - 1)).header.number == first
 
 
+def test_a_segment_holds_at_least_one_transaction(tmp_path: Path) -> None:
+    """However small segments are to be, and across reopening."""
+    for _ in range(3):
+        log = DirectoryLog(tmp_path, segment_size=1)
+        fill(log, 3)
+        log.close()
+    assert [int(p.name[:20]) for p in segments(tmp_path)] == list(range(1, 10))
+    assert len(contents(tmp_path)) == 9
+
+
 def test_opening_looks_at_the_last_segment_only(tmp_path: Path) -> None:
     """Damage in an older segment is not met at open, but named when it is read."""
     build(tmp_path, 40, segment_size=1000)

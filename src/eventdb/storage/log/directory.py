@@ -336,7 +336,7 @@ class DirectoryLog:
 
     def _append(self, prepared: list[_Prepared], durability: Durability) -> Appended:
         flags = FULL if durability == "full" else 0
-        if self._tail.ended or self._tail.offset >= self.segment_size:
+        if self._tail.ended or (self._tail.start and self._tail.offset >= self.segment_size):
             self._roll()
         tail, synced = self._tail, self._tail.synced
         headers: list[Header] = []
