@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 import threading
 
-from eventdb import errors
-from eventdb.sql.parser import ast, parse, render
-from eventdb.sql.parser.keywords import KEYWORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eventdb import errors
+from eventdb.sql.parser import ast, parse, render
+from eventdb.sql.parser.keywords import KEYWORDS
+
 TOKENS = [
-    *KEYWORDS, "a", "b", "t", '"q"', "1", "2.5", "'s'", "E'\\n'", "X'00'", "$$d$$", "?", ":p", "(", ")", "(", ")", ",", ",", ".", ";", "*", "+",
-    "-", "/", "%", "^", "=", "<>", "<", ">=", "||", "->", "->>", "~", "::", "int", "date", "current_date", "double", "precision", "conflict",
-    "ordinality", "data", "sets", "--", "/*", "*/", "'", '"', "\\", "@", "$1", "[", "\n", "é", "\x00",
+    *KEYWORDS, "a", "b", "t", '"q"', "1", "2.5", "'s'", "E'\\n'", "X'00'", "$$d$$", "?", ":p", "(", ")", "(", ")", ",", ",", ".", ";",
+    "*", "+", "-", "/", "%", "^", "=", "<>", "<", ">=", "||", "->", "->>", "~", "::", "int", "date", "current_date", "double", "precision",
+    "conflict", "ordinality", "data", "sets", "--", "/*", "*/", "'", '"', "\\", "@", "$1", "[", "\n", "é", "\x00",
 ]  # fmt: skip
 
 
@@ -23,8 +24,11 @@ def accept(text: str) -> bool:
     try:
         script = parse(text)
     except errors.Error as error:
-        assert error.position is None or 0 <= error.position <= len(text)
-        str(error)
+        place, message = error.position, str(error)
+    else:
+        place, message = None, ""
+    if message:
+        assert place is None or 0 <= place <= len(text)
         return False
     for statement in script.statements:
         assert isinstance(statement, ast.Node)
@@ -34,14 +38,14 @@ def accept(text: str) -> bool:
 
 
 @given(st.lists(st.sampled_from(TOKENS), max_size=12))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_token_soup(tokens: list[str]) -> None:
     """Random tokens in random order."""
     accept(" ".join(tokens))
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text(text: str) -> None:
     """Any characters at all."""
     accept(text)
@@ -51,7 +55,7 @@ def test_mutated_statements(statements: list[str]) -> None:
     """Real statements with tokens dropped, doubled, swapped or replaced; some still parse, and then render back."""
     chance = random.Random(20)
     accepted = 0
-    for text in statements * 8:
+    for text in statements * 3:
         words = text.split(" ")
         for _ in range(chance.randint(1, 2)):
             place = chance.randrange(len(words))
@@ -66,13 +70,13 @@ def test_mutated_statements(statements: list[str]) -> None:
                     words.insert(place, chance.choice(TOKENS))
             words = words or ["SELECT"]
         accepted += accept(" ".join(words))
-    assert accepted > 100
+    assert accepted > 50
 
 
 def test_prefixes_of_statements(statements: list[str]) -> None:
     """A statement cut anywhere."""
     for text in statements:
-        for length in range(0, len(text), 7):
+        for length in range(0, len(text), 17):
             accept(text[:length])
 
 

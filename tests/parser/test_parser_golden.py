@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from eventdb import errors
 from eventdb.sql.parser import ast, parse, parse_statement, render
 from eventdb.sql.parser.depth import children

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from eventdb import errors
 from eventdb.sql.parser import ast, parse, parse_expression, render
 from eventdb.sql.parser.depth import MAXIMUM_DEPTH

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from eventdb import errors
 from eventdb.sql.parser import ast, parse, parse_expression, parse_query, parse_statement
 

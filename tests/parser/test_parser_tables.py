@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from eventdb import errors
 from eventdb.sql.parser import tables
 from eventdb.sql.parser.keywords import FUNCTION_WORDS, KEYWORDS, LOOK_AHEAD, NAME_WORDS, RESERVED

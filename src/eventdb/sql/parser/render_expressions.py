@@ -24,7 +24,7 @@ _LEVELS: dict[type, int] = {
 }  # fmt: skip
 
 _PLAIN_FUNCTIONS = frozenset(
-    ("left", "right", "replace", "substring", "overlay", "year", "month", "day", "hour", "minute", "second", "first", "last", "time")
+    ("left", "right", "replace", "year", "month", "day", "hour", "minute", "second", "first", "last", "time")
 )
 _PLAIN_TYPES = frozenset(("interval", "time", "timestamp", "char", "character"))
 _TYPE_WORDS = frozenset(("double", "precision", "character", "char", "bit", "varying"))
@@ -222,6 +222,8 @@ def _special_call(node: ast.Function) -> str | None:
             return f"EXTRACT({name(field) if field == field.lower() and field else string(field)} FROM {text(source)})"
         case "position", (part, whole):
             return f"POSITION({at(part, OPERATOR)} IN {at(whole, OPERATOR)})"
+        case "substring" | "overlay" as word, (_, *_):
+            return f"{word}({comma(node.arguments)})"
         case word, () if word in NILADIC:
             return word.upper()
         case word, (ast.Literal(value=int() as precision),) if word in NILADIC and precision >= 0:
