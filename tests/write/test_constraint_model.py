@@ -145,3 +145,24 @@ def test_a_failed_insert_takes_its_number_but_leaves_no_event(connection: Any, r
     cursor.executemany("INSERT INTO t (a) VALUES (?)", [(2,), (3,)])
     assert cursor.lastrowid == 4
     assert rows(connection, "t") == [(1, 1), (3, 2), (4, 3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO t VALUES (5, 0) RETURNING 1 / a",
+        "INSERT INTO t VALUES (1, 0) ON CONFLICT (id) DO UPDATE SET a = 0 RETURNING 1 / t.a",
+        "UPDATE t SET a = 0 WHERE id = 1 RETURNING 1 / a",
+        "UPDATE t SET a = 0 RETURNING 1 / a",
+        "DELETE FROM t WHERE id = 2 RETURNING 1 / (a - a)",
+        "DELETE FROM t RETURNING 1 / (a - a)",
+    ],
+)
+def test_an_error_in_returning_undoes_the_statement(connection: Any, rows: Any, text: str) -> None:
+    """The rows stay and the transaction goes on."""
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE t (id INT PRIMARY KEY, a INT)")
+    cursor.execute("INSERT INTO t VALUES (1, 1), (2, 2)")
+    with pytest.raises(eventdb.DataError, match="division by zero"):
+        cursor.execute(text)
+    assert rows(connection, "t") == [(1, 1), (2, 2)]

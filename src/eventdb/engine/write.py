@@ -1,4 +1,4 @@
-"""Running prepared writes: compute all rows, check everything, apply one event.
+"""Running prepared writes: compute all rows, those of RETURNING too, check everything, apply one event.
 
 A statement that needs several events (referential actions, ON CONFLICT with inserts and updates, executemany that cannot be batched)
 marks the transaction first and goes back to the mark when it fails, so a statement has all of its effect or none.
@@ -21,7 +21,7 @@ from eventdb.engine.constraints import (
 )
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.write_cascade import PASSIVE, Cascade, Pairs, replaced
-from eventdb.errors import CardinalityViolation
+from eventdb.engine.write_conflict import resolve
 from eventdb.model.event import RowsDeleted, RowsInserted, RowsUpdated, SequenceAdvanced
 from eventdb.model.schema import Action, Table
 from eventdb.sql.environment import Execution
@@ -119,7 +119,7 @@ def _insert(txn: Transaction, prepared: PreparedInsert, cx: Execution, parameter
         rows: Sequence[Row] = prepared.rows(cx, parameter_rows[0], row_ids, numbers)
     elif not parameter_rows:
         return WriteResult(0, [] if prepared.returning else None)
-    elif prepared.bulk is None:
+    elif prepared.bulk is None or prepared.returning is not None:
         return _one_by_one(txn, prepared, cx, parameter_rows)
     else:
         rows = prepared.bulk(cx, parameter_rows, row_ids, numbers)
@@ -128,11 +128,11 @@ def _insert(txn: Transaction, prepared: PreparedInsert, cx: Execution, parameter
     if not rows:
         return WriteResult(0, [] if prepared.returning else None)
     check_insert(txn, prepared, rows)
-    txn.apply(RowsInserted(table.id, prepared.types, rows))
     returned = None
     if prepared.returning is not None:
         number = txn.number
         returned = prepared.returning.run(cx, parameter_rows[0], [(number, *row) for row in rows])
+    txn.apply(RowsInserted(table.id, prepared.types, rows))
     return WriteResult(len(rows), returned, _last(prepared, rows))
 
 
@@ -171,20 +171,10 @@ def check_insert(txn: Transaction, prepared: PreparedInsert, rows: Sequence[Row]
 # ---- INSERT … ON CONFLICT
 
 
-@dataclass(slots=True)
-class _Resolved:
-    """What becomes of proposed rows."""
-
-    inserted: list[Row]
-    updated: Pairs
-    shown: list[Row]
-    count: int = 0
-
-
 def _insert_or_resolve(
     txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters, rows: Sequence[Row], numbers: Numbers
 ) -> WriteResult:
-    resolved = _resolve(txn, prepared, cx, p, rows, numbers)
+    resolved = resolve(txn, prepared, cx, p, rows, numbers)
     table, conflict = prepared.table, prepared.conflict
     assert conflict is not None
     news = [(txn.number, *row) for row in resolved.inserted]
@@ -194,6 +184,7 @@ def _insert_or_resolve(
     check_unique(txn, table, prepared.effects.uniques, news + changed if conflict.slots else news, leaving)
     prepared.effects.compute_indexes(news)
     check_references(txn, prepared.effects, news)
+    returned = prepared.returning.run(cx, p, resolved.shown) if prepared.returning is not None else None
     mark = txn.mark() if resolved.updated else None
     try:
         if resolved.updated and conflict.effects is not None:
@@ -204,80 +195,7 @@ def _insert_or_resolve(
         if mark is not None:
             txn.reset(mark)
         raise
-    returned = prepared.returning.run(cx, p, resolved.shown) if prepared.returning is not None else None
     return WriteResult(resolved.count, returned, _last(prepared, resolved.inserted))
-
-
-def _resolve(txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters, rows: Sequence[Row], numbers: Numbers) -> _Resolved:
-    table, conflict, number = prepared.table, prepared.conflict, txn.number
-    assert conflict is not None
-    result = _Resolved([], [], [])
-    own: list[set[Any]] = [set() for _ in conflict.arbiters]
-    touched: set[Any] = set()
-    reader = txn.queries.table(table)
-    key_of = key_function(table)
-    for row in rows:
-        stored = (number, *row)
-        keys = [unique.key(stored) for unique in conflict.arbiters]
-        met_own = any(key is not None and key in taken for key, taken in zip(keys, own, strict=True))
-        existing = None if met_own else _existing(reader, conflict.arbiters, keys)
-        if existing is None and not met_own:
-            for key, taken in zip(keys, own, strict=True):
-                taken.add(key)
-            result.inserted.append(row)
-            result.shown.append(stored)
-            result.count += 1
-        elif conflict.update is not None:
-            if existing is None or key_of(existing) in touched:
-                raise _second_time()
-            _update_existing(prepared, cx, p, existing, stored, numbers, result, touched)
-    return result
-
-
-def _second_time() -> CardinalityViolation:
-    return CardinalityViolation(
-        "ON CONFLICT DO UPDATE command cannot affect row a second time",
-        hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
-    )
-
-
-def _existing(reader: Any, arbiters: Sequence[Any], keys: Sequence[Any]) -> Row | None:
-    for unique, key in zip(arbiters, keys, strict=True):
-        if key is None:
-            continue
-        if unique.index_id is None:
-            row: Row | None = reader.get(key[0] if len(key) == 1 else key)
-        else:
-            row = next(iter(reader.index(unique.index_id).lookup(key)), None)
-        if row is not None:
-            return row
-    return None
-
-
-def _update_existing(
-    prepared: PreparedInsert,
-    cx: Execution,
-    p: Parameters,
-    existing: Row,
-    proposed: Row,
-    numbers: Numbers,
-    result: _Resolved,
-    touched: set[Any],
-) -> None:
-    conflict = prepared.conflict
-    assert conflict is not None
-    assert conflict.update is not None
-    assert conflict.finish is not None
-    computed = conflict.update.run(cx, p, [(existing, proposed)])
-    if not computed:
-        return
-    touched.add(key_function(prepared.table)(existing))
-    values = conflict.finish(cx, p, existing, computed[0], numbers)
-    new = existing if values is None else replaced(existing, conflict.slots, values, proposed[0])
-    if values is not None:
-        result.updated.append((existing, new))
-    result.shown.append(new)
-    result.count += 1
 
 
 # ---- UPDATE
@@ -307,14 +225,13 @@ def _update_key(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Pa
     values = prepared.change(cx, p, row, _numbers(txn))
     if not values:
         return _untouched(txn, prepared, cx, p, key, row if values is None else None)
-    if prepared.effects.free:
+    if prepared.effects.free and prepared.returning is None:
         txn.apply(RowsUpdated(table.id, prepared.key_types, (key,), prepared.slots, prepared.types, (values,)))
-        if prepared.returning is None:
-            return _ONE
-        return WriteResult(1, _shown(prepared.returning, cx, p, [replaced(row, prepared.slots, values, txn.number)], None))
+        return _ONE
     new = replaced(row, prepared.slots, values, txn.number)
+    returned = _shown(prepared.returning, cx, p, [new], None)
     _apply_pairs(txn, table, prepared.slots, [(row, new)], prepared.effects, cx, _numbers(txn))
-    return WriteResult(1, _shown(prepared.returning, cx, p, [new], None))
+    return WriteResult(1, returned)
 
 
 def _untouched(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters, key: Any, row: Row | None) -> WriteResult:
@@ -397,9 +314,10 @@ def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p
             pairs.append((old, new))
         shown.append(new)
         sources.append(target)
+    returned = _shown(prepared.returning, cx, p, shown, sources)
     if pairs:
         _apply_pairs(txn, prepared.table, slots, pairs, prepared.effects, cx, numbers)
-    return WriteResult(len(shown), _shown(prepared.returning, cx, p, shown, sources))
+    return WriteResult(len(shown), returned)
 
 
 def _apply_pairs(
@@ -458,8 +376,9 @@ def _delete(txn: Transaction, prepared: PreparedDelete, cx: Execution, parameter
         elif key is not None:
             txn.queries.table(table).get(key)
     rows = list(found.values())
+    returned = _shown(prepared.returning, cx, parameter_rows[0], rows, None) if parameter_rows else None
     _apply_delete(txn, prepared, rows, cx)
-    return WriteResult(len(rows), _shown(prepared.returning, cx, parameter_rows[0], rows, None) if parameter_rows else None)
+    return WriteResult(len(rows), returned)
 
 
 def _delete_targets(txn: Transaction, prepared: PreparedDelete, cx: Execution, p: Parameters) -> WriteResult:
@@ -469,8 +388,9 @@ def _delete_targets(txn: Transaction, prepared: PreparedDelete, cx: Execution, p
     for target in fetched(prepared.targets, cx, p):
         found.setdefault(prepared.key_of(target[0]), target)
     rows = [target[0] for target in found.values()]
+    returned = _shown(prepared.returning, cx, p, rows, list(found.values()))
     _apply_delete(txn, prepared, rows, cx)
-    return WriteResult(len(rows), _shown(prepared.returning, cx, p, rows, list(found.values())))
+    return WriteResult(len(rows), returned)
 
 
 def _apply_delete(txn: Transaction, prepared: PreparedDelete, rows: list[Row], cx: Execution) -> None:
