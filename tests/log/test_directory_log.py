@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventdb.errors import CannotConnect, DataCorrupted, FormatVersionError, LockNotAvailable, ReadOnlyTransaction, SnapshotTooOld
+from eventdb.model.transaction import Header
 from eventdb.storage.files import AppendFile, Files
+from eventdb.storage.log import chain
 from eventdb.storage.log.base import Appended, LogReplaced, Proposal, Record
 from eventdb.storage.log.directory import DirectoryLog
-from eventdb.storage.log.segment import HEADER_SIZE, name_of
+from eventdb.storage.log.segment import HEADER_SIZE, encode_record, name_of
 
 
 def body(number: int) -> bytes:
@@ -228,6 +232,30 @@ def test_a_copy_of_another_log_inside_a_torn_body_is_not_taken_for_records(tmp_p
     assert log.head == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"body": b"forged"}, "the body has not the hash that its header names"),
+        ({"previous": bytes(32)}, "does not continue the hash chain"),
+        ({"number": 9}, "transaction 9 stands in the place of another"),
+    ],
+)
+def test_a_forged_record_with_a_right_checksum_is_found(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    """The hashes guard the content where checksums cannot: somebody may have written both."""
+    build(tmp_path, 2)
+    (file,) = segments(tmp_path)
+    log = DirectoryLog(tmp_path)
+    header = Header(3, log.head_time + 1, bytes(16), log.head_hash, chain.body_hash(b"true"))
+    forged = dataclasses.replace(header, **{k: v for k, v in change.items() if k != "body"})
+    record = encode_record(zlib.crc32(log.log_id), 2, 2, chain.encode_header(forged), change.get("body", b"true"))
+    log.close()
+    data = file.read_bytes() + b"".join(record)
+    file.write_bytes(data)
+    with pytest.raises(DataCorrupted, match=rf"{words}.*segment {file.name}, offset \d+, transaction 3"):
+        list(DirectoryLog(tmp_path).read())
+    assert file.read_bytes() == data
+
+
 # Segments that a crash left behind
 
 
@@ -380,6 +408,7 @@ def test_a_position_survives_retention_up_to_it(tmp_path: Path) -> None:
 
 _WORKER = """
 import sys
+from eventdb.storage.log import chain
 from eventdb.storage.log.base import Appended, Proposal
 from eventdb.storage.log.directory import DirectoryLog
 log = DirectoryLog(sys.argv[1], segment_size=3000)
