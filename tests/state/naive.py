@@ -209,7 +209,8 @@ class Naive:
     def _add_column(self, model: Model) -> list[Event]:
         table = model.table
         datatype = self.random.choice([dt.INTEGER, dt.TEXT])
-        column = Column(table.next_column_id, f"c{table.next_column_id}", datatype, table.width, missing=self.random.choice(VALUES[datatype]))
+        number, missing = table.next_column_id, self.random.choice(VALUES[datatype])
+        column = Column(number, f"c{number}", datatype, table.width, missing=missing)
         model.table = replace(table, columns=(*table.columns, column), width=table.width + 1, next_column_id=table.next_column_id + 1)
         self._widen(model)
         return [TableAltered(model.table)]

@@ -18,7 +18,7 @@ operations = st.lists(
         st.tuples(st.just("put"), key),
         st.tuples(st.just("pop"), key),
         st.tuples(st.just("put_many"), some_keys | run_of_keys),
-        st.tuples(st.just("delete_many"), some_keys | run_of_keys),
+        st.tuples(st.just("pop_many"), some_keys | run_of_keys),
         st.tuples(st.just("fork"), st.none()),
     ),
     max_size=40,
@@ -52,10 +52,8 @@ def test_it_is_a_sorted_dictionary(steps: list[tuple[str, Any]]) -> None:
         elif what == "put_many":
             tree.put_many(list(argument), [number] * len(argument))
             model.update(dict.fromkeys(argument, number))
-        elif what == "delete_many":
-            tree.delete_many(list(argument))
-            for gone in argument:
-                model.pop(gone, None)
+        elif what == "pop_many":
+            assert tree.pop_many(list(argument)) == [model.pop(gone) for gone in argument if gone in model]
         else:
             forks.append((tree, dict(model)))
             tree = tree.fork(object())
@@ -101,7 +99,7 @@ def test_pages_do_not_waste_away() -> None:
     assert sound(tree)
     assert len(list(tree.leaves())) <= 2
     tree = Tree.build(object(), list(range(20_000)), [None] * 20_000)
-    tree.delete_many([k for k in range(20_000) if k % 100])
+    tree.pop_many([k for k in range(20_000) if k % 100])
     assert sound(tree)
     assert len(list(tree.leaves())) <= 2
 

@@ -128,11 +128,11 @@ class Tree:
         self.count = count
 
     @classmethod
-    def build(cls, token: object, keys: list[Any], vals: list[Any], fill: int = LEAF_MAX) -> Tree:
+    def build(cls, token: object, keys: list[Any], vals: list[Any]) -> Tree:
         """A tree of sorted, distinct keys."""
         tree = cls(token)
         if keys:
-            tree._raise(_leaves(token, keys, vals, fill))
+            tree._raise(_leaves(token, keys, vals, LEAF_FILL))
             tree.count = len(keys)
         return tree
 
@@ -354,13 +354,16 @@ class Tree:
         if len(nodes) > 1:
             self._raise(nodes)
 
-    def delete_many(self, keys: list[Any]) -> None:
-        """Remove sorted, distinct keys; those that aren't there are passed over."""
-        if not keys:
-            return
-        self.root = self._owned(self.root)
-        self._delete_run(self.root, keys, 0, len(keys))
-        self._lower()
+    def pop_many(self, keys: list[Any]) -> list[Any]:
+        """Remove sorted, distinct keys, a leaf at a time; the values of those that were there, in order."""
+        gone: list[Any] = []
+        if keys:
+            self.root = self._owned(self.root)
+            self._pop_run(self.root, keys, 0, len(keys), gone)
+            self._lower()
+            gone.reverse()
+            self.count -= len(gone)
+        return gone
 
     def _owned(self, node: Any) -> Any:
         return node if node.owner is self.token else node.copy(self.token)
@@ -499,9 +502,10 @@ class Tree:
             return [(None, node)]
         return _leaves(self.token, old_keys, old_vals, fill)
 
-    def _delete_run(self, node: Any, keys: list[Any], lo: int, hi: int) -> None:
+    def _pop_run(self, node: Any, keys: list[Any], lo: int, hi: int, gone: list[Any]) -> None:
+        """Remove keys lo..hi below `node`, which is owned; `gone` gets their values, the last first."""
         if node.kids is None:
-            self._delete_in_leaf(node, keys, lo, hi)
+            _pop_from_leaf(node, keys, lo, hi, gone)
             return
         seps, kids = node.keys, node.kids
         touched: list[int] = []
@@ -510,7 +514,7 @@ class Tree:
             i = bisect_right(seps, keys[at - 1])
             start = lo if i == 0 else bisect_left(keys, seps[i - 1], lo, at)
             kids[i] = child = self._owned(kids[i])
-            self._delete_run(child, keys, start, at)
+            self._pop_run(child, keys, start, at, gone)
             touched.append(i)
             at = start
         for i in touched:
@@ -520,18 +524,18 @@ class Tree:
             if i < len(kids) and _is_small(kids[i]):
                 self._join(node, i)
 
-    def _delete_in_leaf(self, node: Leaf, keys: list[Any], lo: int, hi: int) -> None:
-        before = len(node.keys)
-        if hi - lo <= _FEW:
-            for key in keys[lo:hi]:
-                i = bisect_left(node.keys, key)
-                if i < len(node.keys) and node.keys[i] == key:
-                    del node.keys[i], node.vals[i]
-        else:
-            gone = set(keys[lo:hi])
-            kept = [(k, v) for k, v in zip(node.keys, node.vals, strict=True) if k not in gone]
-            node.keys, node.vals = [k for k, _ in kept], [v for _, v in kept]
-        self.count -= before - len(node.keys)
+
+def _pop_from_leaf(leaf: Leaf, keys: list[Any], lo: int, hi: int, gone: list[Any]) -> None:
+    if hi - lo <= _FEW:
+        for key in reversed(keys[lo:hi]):
+            i = bisect_left(leaf.keys, key)
+            if i < len(leaf.keys) and leaf.keys[i] == key:
+                del leaf.keys[i]
+                gone.append(leaf.vals.pop(i))
+        return
+    entries = dict(zip(leaf.keys, leaf.vals, strict=True))
+    gone += [entries.pop(key) for key in reversed(keys[lo:hi]) if key in entries]
+    leaf.keys, leaf.vals = list(entries), list(entries.values())
 
 
 def _pick(leaf: Leaf, wanted: Sequence[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
+from eventdb.errors import InternalError
 from eventdb.model.datatype import Kind
 from eventdb.model.keys import component
 from eventdb.model.schema import Index, Table
@@ -119,6 +120,8 @@ class IndexData:
                 self.remove(entry, number)
             return
         entries.sort()
-        left = [(*entry, since) for entry in entries if (since := self.live.get(entry)) is not None and since != number]
-        self.live.delete_many(entries)
+        known = self.live.pop_many(entries)
+        if len(known) != len(entries):
+            raise InternalError(f"{len(entries) - len(known)} entries of index {self.id} are missing")
+        left = [(*entry, since) for entry, since in zip(entries, known, strict=True) if since != number]
         self.past.put_many(left, [number] * len(left))

@@ -318,10 +318,9 @@ class TableData:
             return
         with collector_asleep(len(keys)):
             keys = sorted(keys)
-            rows = self.live.get_many(keys)
+            rows = self.live.pop_many(keys)
             if len(rows) != len(keys):
-                raise self._missing(next(key for key in keys if self.live.get(key) is None))
-            self.live.delete_many(keys)
+                raise InternalError(f'a change of table "{self.shape.table.name}" names keys that are not there')
             self._keep([((key, row[0]), (number, row)) for key, row in zip(keys, rows, strict=True) if row[0] != number])
             if self.shape.tails is not None:
                 rows = [full(row) for row in rows]
