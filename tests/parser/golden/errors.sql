@@ -1,3 +1,10 @@
+SELECT left, right FROM t
+----
+42601 syntax error at or near "left"
+HINT: LEFT is a reserved word; as a name it is written in double quotes.
+LINE 1: SELECT left, right FROM t
+               ^
+
 SELEC 1
 ----
 42601 syntax error at or near "SELEC"

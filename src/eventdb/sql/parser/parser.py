@@ -172,7 +172,7 @@ class Parser:
         before = tokens.types[first:index]
         unclosed = before.count("(") - before.count(")")
         hint = None
-        if kind in RESERVED and "IDENTIFIER" in self.actions[state] and (
+        if (kind in RESERVED or kind in FUNCTION_WORDS) and "IDENTIFIER" in self.actions[state] and (
             tokens.types[first] in ("CREATE", "ALTER") or tokens.types[index + 1] in _AFTER_NAME
         ):
             hint = f"{kind} is a reserved word; as a name it is written in double quotes."
