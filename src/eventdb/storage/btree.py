@@ -23,7 +23,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
+
+from eventdb.storage.node import Branch, LazyBranch, LazyLeaf, Leaf, left_of, pick, rank, right_of, walk
+
+__all__ = ["Branch", "LazyBranch", "LazyLeaf", "Leaf", "Tree", "check"]
 
 LEAF_MAX = 512
 LEAF_MIN = LEAF_MAX // 4
@@ -31,89 +35,11 @@ LEAF_FILL = LEAF_MAX * 7 // 8
 BRANCH_MAX = 512
 BRANCH_MIN = BRANCH_MAX // 4
 _FEW = 8
-"""Below so many entries for one leaf a batch inserts them one by one."""
+_SPARSE = 6
+"""A batch inserts one by one where a leaf gets at most `_FEW` new entries, or one for `_SPARSE` that are there; else it merges."""
 
 Slice = tuple[list[Any], list[Any], int, int]
 """(keys, vals, i, j) of one leaf: the entries i <= x < j are in the range."""
-
-
-class PageReference(Protocol):
-    """Where a page lies in a snapshot."""
-
-    def load_leaf(self) -> tuple[list[Any], list[Any]]:
-        """The keys and values of a leaf."""
-        ...
-
-    def load_branch(self) -> tuple[list[Any], list[Any]]:
-        """The separators and children of a branch."""
-        ...
-
-
-class Leaf:
-    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none."""
-
-    __slots__ = ("keys", "owner", "ref", "vals")
-    kids = None
-
-    def __init__(self, owner: object, keys: list[Any], vals: list[Any]) -> None:
-        self.owner = owner
-        self.keys = keys
-        self.vals = vals
-        self.ref: PageReference | None = None
-
-    def copy(self, owner: object) -> Leaf:
-        return Leaf(owner, self.keys[:], self.vals[:])
-
-
-class Branch:
-    """A page of children, all of one height."""
-
-    __slots__ = ("keys", "kids", "owner", "ref")
-
-    def __init__(self, owner: object, keys: list[Any], kids: list[Any]) -> None:
-        self.owner = owner
-        self.keys = keys
-        self.kids = kids
-        self.ref: PageReference | None = None
-
-    def copy(self, owner: object) -> Branch:
-        return Branch(owner, self.keys[:], self.kids[:])
-
-
-class LazyLeaf(Leaf):
-    """A leaf that is still in its snapshot."""
-
-    __slots__ = ()
-
-    def __init__(self, ref: PageReference) -> None:
-        self.owner = None
-        self.ref = ref
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("keys", "vals"):
-            raise AttributeError(name)
-        assert self.ref is not None
-        self.keys, self.vals = self.ref.load_leaf()
-        self.__class__ = Leaf  # type: ignore[assignment]
-        return getattr(self, name)
-
-
-class LazyBranch(Branch):
-    """A branch that is still in its snapshot."""
-
-    __slots__ = ()
-
-    def __init__(self, ref: PageReference) -> None:
-        self.owner = None
-        self.ref = ref
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("keys", "kids"):
-            raise AttributeError(name)
-        assert self.ref is not None
-        self.keys, self.kids = self.ref.load_branch()
-        self.__class__ = Branch  # type: ignore[assignment]
-        return getattr(self, name)
 
 
 class Tree:
@@ -160,7 +86,7 @@ class Tree:
         """The values of those keys that are there, in the order of `wanted`."""
         root = self.root
         if root.kids is None:
-            return _pick(root, wanted)
+            return pick(root, wanted)
         found: list[Any] = []
         append = found.append
         seps, kids = root.keys, root.kids
@@ -207,7 +133,7 @@ class Tree:
 
     def leaves(self) -> Iterator[Leaf]:
         """All leaves in order."""
-        return _walk(self.root)
+        return walk(self.root)
 
     def slices(self, low: Any = None, high: Any = None, low_open: bool = False, high_open: bool = False) -> Iterator[Slice]:
         """The entries from `low` to `high` (None: no bound; open: the bound itself left out), as parts of leaves in order."""
@@ -224,7 +150,7 @@ class Tree:
             j = len(keys) if high is None else find_end(keys, high, i)
             if i < j:
                 yield keys, node.vals, i, j
-            if j < len(keys) or (node := _right_of(path, high)) is None:
+            if j < len(keys) or (node := right_of(path, high)) is None:
                 return
             keys = node.keys
             i = 0
@@ -244,7 +170,7 @@ class Tree:
             i = 0 if low is None else find_start(keys, low, 0, j)
             if i < j:
                 yield keys, node.vals, i, j
-            if i > 0 or (node := _left_of(path, low)) is None:
+            if i > 0 or (node := left_of(path, low)) is None:
                 return
             keys = node.keys
             j = len(keys)
@@ -272,7 +198,7 @@ class Tree:
             a = 0 if low is None else bisect_left(left, low)
             b = len(right) if high is None else bisect_left(right, high)
             return len(left) - a + b
-        span = _rank(self.root, high, 1.0) - _rank(self.root, low, 0.0)
+        span = rank(self.root, high, 1.0) - rank(self.root, low, 0.0)
         return max(1, round(span * self.count))
 
     # editing
@@ -483,10 +409,11 @@ class Tree:
             old_keys += keys[lo:hi]
             old_vals += vals[lo:hi]
             fill = LEAF_MAX
-        elif hi - lo <= _FEW:
+        elif hi - lo <= max(_FEW, before // _SPARSE):
+            i = 0
             for n in range(lo, hi):
                 key = keys[n]
-                i = bisect_left(old_keys, key)
+                i = bisect_left(old_keys, key, i)
                 if i < len(old_keys) and old_keys[i] == key:
                     old_vals[i] = vals[n]
                 else:
@@ -536,75 +463,6 @@ def _pop_from_leaf(leaf: Leaf, keys: list[Any], lo: int, hi: int, gone: list[Any
     entries = dict(zip(leaf.keys, leaf.vals, strict=True))
     gone += [entries.pop(key) for key in reversed(keys[lo:hi]) if key in entries]
     leaf.keys, leaf.vals = list(entries), list(entries.values())
-
-
-def _pick(leaf: Leaf, wanted: Sequence[Any]) -> list[Any]:
-    keys, vals = leaf.keys, leaf.vals
-    found = []
-    for key in wanted:
-        i = bisect_left(keys, key)
-        if i < len(keys) and keys[i] == key:
-            found.append(vals[i])
-    return found
-
-
-def _walk(node: Any) -> Iterator[Leaf]:
-    if node.kids is None:
-        yield node
-    elif node.kids[0].kids is None:
-        yield from node.kids
-    else:
-        for kid in node.kids:
-            yield from _walk(kid)
-
-
-def _right_of(path: list[tuple[Branch, int]], high: Any) -> Any:
-    """The leaf after the one that `path` leads to, unless it begins beyond `high`; `path` then leads there."""
-    while path:
-        branch, i = path.pop()
-        i += 1
-        if i < len(branch.kids):
-            if high is not None and branch.keys[i - 1] > high:
-                return None
-            path.append((branch, i))
-            node = branch.kids[i]
-            while node.kids is not None:
-                path.append((node, 0))
-                node = node.kids[0]
-            return node
-    return None
-
-
-def _left_of(path: list[tuple[Branch, int]], low: Any) -> Any:
-    """The leaf before the one that `path` leads to, unless it ends before `low`; `path` then leads there."""
-    while path:
-        branch, i = path.pop()
-        if i > 0:
-            if low is not None and branch.keys[i - 1] <= low:
-                return None
-            i -= 1
-            path.append((branch, i))
-            node = branch.kids[i]
-            while node.kids is not None:
-                path.append((node, len(node.kids) - 1))
-                node = node.kids[-1]
-            return node
-    return None
-
-
-def _rank(node: Any, bound: Any, unbounded: float) -> float:
-    """The share of the tree that lies before `bound`, as if all pages were equally full."""
-    if bound is None:
-        return unbounded
-    share, width = 0.0, 1.0
-    while node.kids is not None:
-        i = bisect_right(node.keys, bound)
-        width /= len(node.kids)
-        share += i * width
-        node = node.kids[i]
-    if type(node) is LazyLeaf:
-        return share + width / 2
-    return share + width * bisect_left(node.keys, bound) / max(len(node.keys), 1)
 
 
 def _is_small(node: Any) -> bool:

@@ -65,6 +65,11 @@ class _Reader:
         data = self._data
         low, high = self._bounds(key, key)
         closed = data.closed_at
+        if key is not None:
+            alive = self._versions_of(low, first, last)
+            if alive:
+                yield self._finished(alive)
+            return
         position = row_key(self._table)
         for part, past_low, past_high in _windows(data.live, low, high, False, False, False, _versions_of_key):
             found: list[tuple[Any, Version]] = []
@@ -78,6 +83,16 @@ class _Reader:
                 found.sort(key=itemgetter(0))
             if found:
                 yield self._finished(found)
+
+    def _versions_of(self, key: Key, first: int, last: int) -> list[tuple[Any, Version]]:
+        data = self._data
+        found: list[tuple[Any, Version]] = []
+        for _, vals, i, j in data.past.slices((key, MIN_KEY), (key, last)):
+            found += [(None, version) for version in vals[i:j] if version[0] > first]
+        row = data.live.get(key)
+        if row is not None and row[0] <= last and (data.closed_at is None or data.closed_at > first):
+            found.append((None, (data.closed_at, row)))
+        return found
 
     def _finished(self, found: list[tuple[Any, Version]]) -> list[Version]:
         if self._tails is None:

@@ -1,0 +1,155 @@
+"""The nodes of a B+tree, loaded or still in a snapshot, and the ways from leaf to leaf; `btree` says what holds of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+
+class PageReference(Protocol):
+    """Where a page lies in a snapshot."""
+
+    def load_leaf(self) -> tuple[list[Any], list[Any]]:
+        """The keys and values of a leaf."""
+        ...
+
+    def load_branch(self) -> tuple[list[Any], list[Any]]:
+        """The separators and children of a branch."""
+        ...
+
+
+class Leaf:
+    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none."""
+
+    __slots__ = ("keys", "owner", "ref", "vals")
+    kids = None
+
+    def __init__(self, owner: object, keys: list[Any], vals: list[Any]) -> None:
+        self.owner = owner
+        self.keys = keys
+        self.vals = vals
+        self.ref: PageReference | None = None
+
+    def copy(self, owner: object) -> Leaf:
+        return Leaf(owner, self.keys[:], self.vals[:])
+
+
+class Branch:
+    """A page of children, all of one height."""
+
+    __slots__ = ("keys", "kids", "owner", "ref")
+
+    def __init__(self, owner: object, keys: list[Any], kids: list[Any]) -> None:
+        self.owner = owner
+        self.keys = keys
+        self.kids = kids
+        self.ref: PageReference | None = None
+
+    def copy(self, owner: object) -> Branch:
+        return Branch(owner, self.keys[:], self.kids[:])
+
+
+class LazyLeaf(Leaf):
+    """A leaf that is still in its snapshot."""
+
+    __slots__ = ()
+
+    def __init__(self, ref: PageReference) -> None:
+        self.owner = None
+        self.ref = ref
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("keys", "vals"):
+            raise AttributeError(name)
+        assert self.ref is not None
+        self.keys, self.vals = self.ref.load_leaf()
+        self.__class__ = Leaf  # type: ignore[assignment]
+        return getattr(self, name)
+
+
+class LazyBranch(Branch):
+    """A branch that is still in its snapshot."""
+
+    __slots__ = ()
+
+    def __init__(self, ref: PageReference) -> None:
+        self.owner = None
+        self.ref = ref
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("keys", "kids"):
+            raise AttributeError(name)
+        assert self.ref is not None
+        self.keys, self.kids = self.ref.load_branch()
+        self.__class__ = Branch  # type: ignore[assignment]
+        return getattr(self, name)
+
+
+def pick(leaf: Leaf, wanted: Sequence[Any]) -> list[Any]:
+    keys, vals = leaf.keys, leaf.vals
+    found = []
+    for key in wanted:
+        i = bisect_left(keys, key)
+        if i < len(keys) and keys[i] == key:
+            found.append(vals[i])
+    return found
+
+
+def walk(node: Any) -> Iterator[Leaf]:
+    if node.kids is None:
+        yield node
+    elif node.kids[0].kids is None:
+        yield from node.kids
+    else:
+        for kid in node.kids:
+            yield from walk(kid)
+
+
+def right_of(path: list[tuple[Branch, int]], high: Any) -> Any:
+    """The leaf after the one that `path` leads to, unless it begins beyond `high`; `path` then leads there."""
+    while path:
+        branch, i = path.pop()
+        i += 1
+        if i < len(branch.kids):
+            if high is not None and branch.keys[i - 1] > high:
+                return None
+            path.append((branch, i))
+            node = branch.kids[i]
+            while node.kids is not None:
+                path.append((node, 0))
+                node = node.kids[0]
+            return node
+    return None
+
+
+def left_of(path: list[tuple[Branch, int]], low: Any) -> Any:
+    """The leaf before the one that `path` leads to, unless it ends before `low`; `path` then leads there."""
+    while path:
+        branch, i = path.pop()
+        if i > 0:
+            if low is not None and branch.keys[i - 1] <= low:
+                return None
+            i -= 1
+            path.append((branch, i))
+            node = branch.kids[i]
+            while node.kids is not None:
+                path.append((node, len(node.kids) - 1))
+                node = node.kids[-1]
+            return node
+    return None
+
+
+def rank(node: Any, bound: Any, unbounded: float) -> float:
+    """The share of the tree that lies before `bound`, as if all pages were equally full."""
+    if bound is None:
+        return unbounded
+    share, width = 0.0, 1.0
+    while node.kids is not None:
+        i = bisect_right(node.keys, bound)
+        width /= len(node.kids)
+        share += i * width
+        node = node.kids[i]
+    if type(node) is LazyLeaf:
+        return share + width / 2
+    return share + width * bisect_left(node.keys, bound) / max(len(node.keys), 1)
