@@ -75,7 +75,8 @@ paramstyle = "qmark"
 _LAZY = {
     **dict.fromkeys(
         (
-            "connect", "Connection", "Cursor", "Row", "dict_row", "namedtuple_row", "tuple_row", "STRING", "BINARY", "NUMBER", "DATETIME", "ROWID",
+            "connect", "Connection", "Cursor", "Row", "dict_row", "namedtuple_row", "tuple_row", "STRING", "BINARY", "NUMBER", "DATETIME",
+            "ROWID",
             "Date", "Time", "Timestamp", "DateFromTicks", "TimeFromTicks", "TimestampFromTicks", "Binary",
         ),
         "eventdb.dbapi",
@@ -101,8 +102,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING", "Binary", "Connection", "Cursor", "DataError", "DatabaseError", "Date", "DateFromTicks",
-    "Error", "IntegrityError", "InterfaceError", "InternalError", "Interval", "NotSupportedError", "OperationalError", "ProgrammingError", "Row",
+    "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING", "Binary", "Connection", "Cursor", "DataError", "DatabaseError", "Date",
+    "DateFromTicks",
+    "Error", "IntegrityError", "InterfaceError", "InternalError", "Interval", "NotSupportedError", "OperationalError", "ProgrammingError",
+    "Row",
     "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks", "Warning", "__version__", "apilevel", "connect", "context", "dict_row",
     "namedtuple_row", "paramstyle", "threadsafety", "tuple_row",
 ]  # fmt: skip

@@ -288,7 +288,7 @@ def test_connection_as_context_manager(connection: Any) -> None:
     with connection:
         connection.execute("CREATE TABLE t (a INTEGER)")
     assert not connection.in_transaction
-    with pytest.raises(RuntimeError), connection:
+    with pytest.raises(RuntimeError), connection:  # noqa: PT012
         connection.execute("INSERT INTO t VALUES (1)")
         raise RuntimeError
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)

@@ -99,7 +99,7 @@ def test_full_disk_at_each_operation(tmp_path: Path) -> None:
         try:
             workload(path, files, acknowledged)
         except eventdb.OperationalError as error:
-            assert error.sqlstate in ("53100", "58030", "08001", "57P03"), (k, error)
+            assert error.sqlstate in ("53100", "58030", "08001", "57P03"), (k, error)  # noqa: PT017
         forget(path)
         if path.exists():
             assert set(acknowledged) <= set(groups(path)), f"failed at operation {k}"

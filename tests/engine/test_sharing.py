@@ -175,7 +175,11 @@ def test_not_a_database(tmp_path: Path) -> None:
 
 
 def test_bad_arguments() -> None:
-    for options in ({"isolation_level": "loose"}, {"durability": "sometimes"}, {"timezone": "Mars"}, {"timeout": -1}, {"as_of": "yesterday?"}):
+    bad: list[Any] = [
+        {"isolation_level": "loose"}, {"durability": "sometimes"}, {"timezone": "Mars"},
+        {"timeout": -1}, {"as_of": "yesterday?"},
+    ]
+    for options in bad:
         with pytest.raises(eventdb.Error):
             eventdb.connect(":memory:", **options)
     with pytest.raises(eventdb.InterfaceError):

@@ -115,7 +115,9 @@ def test_commit_and_chain(db: Any) -> None:
     assert keys(db) == [1]
 
 
-@pytest.mark.parametrize("text", ["INSERT INTO t VALUES (1)", "DELETE FROM t", "UPDATE t SET b = ''", "CREATE TABLE u (a INTEGER)", "TRUNCATE t"])
+@pytest.mark.parametrize(
+    "text", ["INSERT INTO t VALUES (1)", "DELETE FROM t", "UPDATE t SET b = ''", "CREATE TABLE u (a INTEGER)", "TRUNCATE t"]
+)
 def test_read_only_refuses_writes(db: Any, text: str) -> None:
     db.execute("BEGIN READ ONLY")
     with pytest.raises(errors.ReadOnlyTransaction) as caught:
@@ -139,13 +141,13 @@ def test_transaction_block(db: Any) -> None:
     """Commits, rolls back on an exception, nests as a savepoint."""
     with db.transaction(actor="ann", reason="test"):
         add(db, 1)
-        with pytest.raises(RuntimeError), db.transaction():
+        with pytest.raises(RuntimeError), db.transaction():  # noqa: PT012
             add(db, 2)
             raise RuntimeError
         with db.transaction():
             add(db, 3)
     assert not db.in_transaction
-    with pytest.raises(RuntimeError), db.transaction():
+    with pytest.raises(RuntimeError), db.transaction():  # noqa: PT012
         add(db, 4)
         raise RuntimeError
     assert keys(db) == [1, 3]

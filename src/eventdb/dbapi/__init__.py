@@ -19,6 +19,7 @@ from eventdb.dbapi.types import (
 )
 
 __all__ = [
-    "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING", "Binary", "Connection", "Cursor", "Date", "DateFromTicks", "Row", "Time", "TimeFromTicks",
+    "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING", "Binary", "Connection", "Cursor", "Date", "DateFromTicks", "Row", "Time",
+    "TimeFromTicks",
     "Timestamp", "TimestampFromTicks", "connect", "dict_row", "namedtuple_row", "tuple_row",
 ]  # fmt: skip

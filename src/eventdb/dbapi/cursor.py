@@ -142,7 +142,7 @@ class Cursor:
             self._check_result()
             raise
         except Exception as error:
-            raise translated(error, self._text)
+            raise (known := translated(error, self._text)) from known.__cause__
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """The next `size` rows (`arraysize` without an argument), fewer at the end."""
@@ -153,7 +153,7 @@ class Cursor:
         try:
             return list(islice(rows, count))
         except Exception as error:
-            raise translated(error, self._text)
+            raise (known := translated(error, self._text)) from known.__cause__
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
@@ -161,7 +161,7 @@ class Cursor:
         try:
             return list(rows)
         except Exception as error:
-            raise translated(error, self._text)
+            raise (known := translated(error, self._text)) from known.__cause__
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -175,7 +175,7 @@ class Cursor:
         except StopIteration:
             raise
         except Exception as error:
-            raise translated(error, self._text)
+            raise (known := translated(error, self._text)) from known.__cause__
 
     def scroll(self, value: int, mode: str = "relative") -> None:
         """Go forward in the result. Raises NotSupportedError for a way back, IndexError beyond the end."""

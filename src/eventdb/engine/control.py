@@ -128,7 +128,7 @@ def _rollback(session: Session, node: ast.Rollback, *_: Any) -> None:
         return
     transaction = _needs_transaction(session, "ROLLBACK TO SAVEPOINT", node.position, begin=True)
     at = _find_savepoint(session, node.savepoint, node.position)
-    _, mark, settings = session.savepoints[at]
+    _name, mark, settings = session.savepoints[at]
     transaction.reset(mark)
     session.settings.restore(settings)
     del session.savepoints[at + 1 :]

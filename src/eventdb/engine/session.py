@@ -134,7 +134,7 @@ class Session(Control):
                     try:
                         rows = variant.run(Execution(self, reader, transaction), values)
                     except Exception as error:
-                        raise translated(error, text)
+                        raise (known := translated(error, text)) from known.__cause__
                     if variant.streaming:
                         if transaction is not None:
                             transaction.freeze()
@@ -148,7 +148,7 @@ class Session(Control):
         try:
             script = parse(text)
         except Exception as error:
-            raise translated(error, text)
+            raise (known := translated(error, text)) from known.__cause__
         if len(script.statements) > 1:
             second = script.statements[1].position
             raise SQLSyntaxError(
@@ -181,7 +181,7 @@ class Session(Control):
                 return self.control(statement, values)
             return self._define(statement)
         except Exception as error:
-            raise translated(error, statement.text)
+            raise (known := translated(error, statement.text)) from known.__cause__
 
     def executemany(self, text: str, rows: Iterable[Any]) -> Result:
         """Run a write once for each row of parameters; a plain INSERT takes them all as one event."""
@@ -203,7 +203,7 @@ class Session(Control):
         try:
             return self._write(statement, given)
         except Exception as error:
-            raise translated(error, text)
+            raise (known := translated(error, text)) from known.__cause__
 
     def executescript(self, text: str) -> None:
         """Run every statement of `text`, which takes no parameters."""
@@ -213,7 +213,7 @@ class Session(Control):
         try:
             script = parse(text)
         except Exception as error:
-            raise translated(error, text)
+            raise (known := translated(error, text)) from known.__cause__
         if script.parameters:
             raise ProgrammingError("a script takes no parameters")
         for node in script.statements:
@@ -335,7 +335,7 @@ class Session(Control):
             made = write.execute(transaction, variant.prepared, Execution(self, transaction.queries, transaction), (values,))
         except Exception as error:
             self._unless_undone(transaction, before)
-            raise translated(error, statement.text)
+            raise (known := translated(error, statement.text)) from known.__cause__
         except BaseException:
             self.rollback()
             raise
@@ -441,7 +441,7 @@ class Session(Control):
             self.database.committer.commit(request, seconds(settings))
             self.last_transaction = request.number
         except Exception as error:
-            raise translated(error, None)
+            raise (known := translated(error, None)) from known.__cause__
 
     def rollback(self) -> None:
         """Drop the current transaction; nothing to do without one."""
@@ -511,4 +511,6 @@ def translated(error: Exception, text: str | None) -> Error:
         return StatementTooComplex("the statement nests too deeply")
     if isinstance(error, MemoryError):
         return InsufficientResources("out of memory")
-    return InternalError(f"{type(error).__name__}: {error}", statement=text)
+    made = InternalError(f"{type(error).__name__}: {error}", statement=text)
+    made.__cause__ = error
+    return made

@@ -200,8 +200,8 @@ def _table_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
         deferrable, deferred = getattr(constraint, "deferrable", False), getattr(constraint, "deferred", False)
         distinct = _yes(constraint.nulls_distinct) if isinstance(constraint, Unique) and not constraint.primary else None
         yield (
-            DATABASE, table.schema, constraint.name, DATABASE, table.schema, table.name, _kind(constraint), _yes(deferrable), _yes(deferred),
-            "YES", distinct, constraint.comment,
+            DATABASE, table.schema, constraint.name, DATABASE, table.schema, table.name, _kind(constraint), _yes(deferrable),
+            _yes(deferred), "YES", distinct, constraint.comment,
         )  # fmt: skip
     for table in _tables(catalog):
         for column in table.visible:
@@ -294,8 +294,8 @@ def _sequences(execution: Execution, catalog: Catalog) -> Iterator[Row]:
         if s.owner is not None and _is_identity(catalog, s):
             continue
         yield (
-            DATABASE, s.schema, s.name, s.datatype.kind.value, _BITS.get(s.datatype.kind), 2, 0, str(s.start), str(s.minimum), str(s.maximum),
-            str(s.increment), _yes(s.cycle),
+            DATABASE, s.schema, s.name, s.datatype.kind.value, _BITS.get(s.datatype.kind), 2, 0, str(s.start), str(s.minimum),
+            str(s.maximum), str(s.increment), _yes(s.cycle),
         )  # fmt: skip
 
 
