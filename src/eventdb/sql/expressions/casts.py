@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 from eventdb.errors import CannotCoerce, DatatypeMismatch, Error, IndeterminateDatatype, NumericValueOutOfRange
@@ -182,6 +183,7 @@ _declare_numbers()
 _declare_times()
 
 
+@cache
 def _find(source: Kind, target: Kind) -> _Cast | None:
     if source in _TEXTS and target in _TEXTS:
         return _Cast("implicit", "{0}.rstrip(' ')".format if target is Kind.CHAR and source is not Kind.CHAR else IDENTITY.format)
@@ -271,12 +273,8 @@ def _fitted(expr: Expr, datatype: DataType, context: Context) -> Expr:
         if expr.datatype.kind is kind and expr.datatype.length is not None and expr.datatype.length <= datatype.length:
             return retyped(expr, datatype)
         name = f"fit_{kind.name.lower()}_{datatype.length}{'_explicit' if context == 'explicit' else ''}"
-
-        def fit(text: str) -> str:
-            return values.fit_text(text, datatype, context == "explicit")
-
         source = f"(\0 if len(\0 := {{0}}) <= {datatype.length} else {name}(\0))"
-        return _apply(expr, datatype, f"cast to {datatype}", source.format if kind is Kind.VARCHAR else calling(name), ((name, fit),))
+        return _apply(expr, datatype, f"cast to {datatype}", source.format if kind is Kind.VARCHAR else calling(name), ((name, _fitter(datatype, context == "explicit")),))
     if datatype.precision is None:
         return retyped(expr, datatype)
     if kind is Kind.NUMERIC:
@@ -285,6 +283,14 @@ def _fitted(expr: Expr, datatype: DataType, context: Context) -> Expr:
     limit: Callable[..., Any] = intervals.limited if kind is Kind.INTERVAL else datetimes.limited
     name = "limited_interval" if kind is Kind.INTERVAL else "limited"
     return _apply(expr, datatype, f"cast to {datatype}", f"{name}({{0}}, {datatype.precision})".format, ((name, limit),))
+
+
+@cache
+def _fitter(datatype: DataType, explicit: bool) -> Callable[[str], str]:
+    def fit(text: str) -> str:
+        return values.fit_text(text, datatype, explicit)
+
+    return fit
 
 
 def retyped(expr: Expr, datatype: DataType) -> Expr:

@@ -51,6 +51,7 @@ from eventdb.sql.expressions.bound import (
 
 PLACE = "\0"
 _SIMPLE = re.compile(r"[A-Za-z_]\w*(\[-?\d+\])?")
+_PRESENT = re.compile(r"\(([A-Za-z_]\w*(?:\[-?\d+\])?) is not None and ")
 _MAX_INLINE_TEXT = 60
 
 
@@ -430,7 +431,24 @@ def _logical(expr: Logical, emitter: Emitter) -> str:
 def _logical_condition(expr: Logical, emitter: Emitter) -> str:
     if expr.operator == "not":
         return _negation(expr.operands[0], emitter)
-    return f"({f' {expr.operator} '.join(_condition(operand, emitter) for operand in expr.operands)})"
+    parts = [_condition(operand, emitter) for operand in expr.operands]
+    return _conjunction(parts) if expr.operator == "and" else f"({' or '.join(parts)})"
+
+
+def _conjunction(parts: Sequence[str]) -> str:
+    """The parts joined by `and`; a test `x is not None` that an earlier part has made already is left out."""
+    known: set[str] = set()
+    kept = []
+    for part in parts:
+        while (match := _PRESENT.match(part)) and part.endswith(")"):
+            test = match[1]
+            if test in known:
+                part = f"({part[match.end():]}"
+            else:
+                known.add(test)
+                break
+        kept.append(part)
+    return f"({' and '.join(kept)})"
 
 
 def _logical_negation(expr: Logical, emitter: Emitter) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from eventdb.errors import InvalidArgumentForLogarithm, InvalidArgumentForPowerFunction, InvalidParameterValue, NumericValueOutOfRange
@@ -28,6 +29,7 @@ def numeric_floor(value: Decimal) -> Decimal:
     return _whole(value, "ROUND_FLOOR")
 
 
+@cache
 def float_whole(function: Callable[[float], int]) -> Callable[[float], float]:
     def apply(value: float) -> float:
         return float(function(value)) if math.isfinite(value) else value
@@ -79,6 +81,7 @@ def checked(function: Callable[..., float], name: str) -> Callable[..., float]:
     return apply
 
 
+@cache
 def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
     def apply(value: float) -> float:
         if value <= 0:

@@ -6,6 +6,7 @@ Regular expressions are PostgreSQL's where the two agree: classes such as [[:alp
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -56,6 +57,11 @@ def ilike(text: str, pattern: str, escape: str = "\\") -> bool:
     return like_pattern(pattern, escape, True).fullmatch(text) is not None
 
 
+def _digest(*parts: str) -> str:
+    """A short name for a pattern, the same in every process."""
+    return hashlib.sha1("\0".join(parts).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:12]
+
+
 def like_renderer(pattern: str, escape: str, ignore_case: bool) -> tuple[Callable[..., str], tuple[tuple[str, Any], ...]]:
     """(render, globals) for a constant pattern: a plain string operation where one does, else a compiled pattern."""
     compiled = like_pattern(pattern, escape, ignore_case)
@@ -70,7 +76,7 @@ def like_renderer(pattern: str, escape: str, ignore_case: bool) -> tuple[Callabl
         }
         source = shape[first, last] % repr(body).replace("{", "{{").replace("}", "}}")
         return lambda text, *rest: source.format(text), ()
-    name = f"like_{abs(hash((pattern, escape, ignore_case))):x}"
+    name = f"like_{_digest(pattern, escape, str(ignore_case))}"
     return lambda text, *rest: f"({name}({text}) is not None)", ((name, compiled.fullmatch),)
 
 
@@ -184,5 +190,5 @@ def regex_imatch(text: str, pattern: str) -> bool:
 
 def regex_renderer(pattern: str, flags: str, negated: bool) -> tuple[Callable[..., str], tuple[tuple[str, Any], ...]]:
     """(render, globals) for ~, ~* and their negations with a constant pattern."""
-    name = f"regex_{abs(hash((pattern, flags))):x}"
+    name = f"regex_{_digest(pattern, flags)}"
     return lambda text, *rest: f"({name}({text}) is {'' if negated else 'not '}None)", ((name, regex(pattern, flags).search),)
