@@ -109,7 +109,8 @@ def _generated(rng: random.Random, depth: int, kind: str) -> str:
 def test_expressions_agree_with_sqlite() -> None:
     """Hundreds of random expressions over rows with NULLs give what sqlite3 gives, in all three modes."""
     rng = random.Random(20240506)
-    rows = [(rng.choice([None, -7, -1, 0, 1, 2, 9]), rng.choice([None, 0, 1, 2, 5]), rng.choice([None, "", "a", "ab", "bA"])) for _ in range(12)]
+    domains = ([None, -7, -1, 0, 1, 2, 9], [None, 0, 1, 2, 5], [None, "", "a", "ab", "bA"])
+    rows = [tuple(map(rng.choice, domains)) for _ in range(12)]
     database = sqlite3.connect(":memory:")
     database.execute("create table t(a, b, s)")
     database.executemany("insert into t values (?, ?, ?)", rows)
@@ -146,11 +147,14 @@ def test_long_chains_of_and_or_and_concatenation_compile() -> None:
 
 def test_expressions_nested_too_deeply_are_refused() -> None:
     """Python's own limits come out as StatementTooComplex, never as RecursionError or SyntaxError."""
+
+    def build(text: str) -> None:
+        emitter = compiler.SourceEmitter()
+        function_of(compiler.value(bound(text, TestScope(text, _COLUMNS)), emitter), emitter)
+
     for text in (" + ".join(["a"] * 3000), "abs(" * 300 + "a" + ")" * 300):
         with pytest.raises(errors.StatementTooComplex):
-            expr = bound(text, TestScope(text, _COLUMNS))
-            emitter = compiler.SourceEmitter()
-            function_of(compiler.value(expr, emitter), emitter)
+            build(text)
 
 
 def test_a_name_in_generated_code_means_one_thing() -> None:

@@ -274,7 +274,8 @@ def _fitted(expr: Expr, datatype: DataType, context: Context) -> Expr:
             return retyped(expr, datatype)
         name = f"fit_{kind.name.lower()}_{datatype.length}{'_explicit' if context == 'explicit' else ''}"
         source = f"(\0 if len(\0 := {{0}}) <= {datatype.length} else {name}(\0))"
-        return _apply(expr, datatype, f"cast to {datatype}", source.format if kind is Kind.VARCHAR else calling(name), ((name, _fitter(datatype, context == "explicit")),))
+        render = source.format if kind is Kind.VARCHAR else calling(name)
+        return _apply(expr, datatype, f"cast to {datatype}", render, ((name, _fitter(datatype, context == "explicit")),))
     if datatype.precision is None:
         return retyped(expr, datatype)
     if kind is Kind.NUMERIC:
