@@ -13,7 +13,7 @@ from eventdb.model.schema import Column, Index, IndexColumn, Table, Unique
 from eventdb.sql.environment import BoundMoment, Environment, SystemTable
 from eventdb.sql.parser import ast, parse
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 
 
 def make_table(table_id: int, name: str, columns: Sequence[tuple[str, DataType, bool]], key: Sequence[str] = ()) -> Table:
@@ -84,7 +84,9 @@ class FakeTable:
     def get_many(self, keys: Sequence[Any]) -> list[Any]:
         return [row for row in map(self.get, keys) if row is not None]
 
-    def batches(self, low: Any = None, high: Any = None, low_open: bool = False, high_open: bool = False, reverse: bool = False) -> Iterator[list[Any]]:
+    def batches(
+        self, low: Any = None, high: Any = None, low_open: bool = False, high_open: bool = False, reverse: bool = False
+    ) -> Iterator[list[Any]]:
         found = [
             row for row in self.rows()
             if (low is None or (low < self.key(row) if low_open else low <= self.key(row)))

@@ -81,7 +81,9 @@ class Queries:
         tables, source = self.source()
         key = self.column(self.rng.choice(tables))
         number = self.column(tables[0], False)
-        aggregate = self.rng.choice(["count(*)", f"sum({number})", f"min({number})", f"count(distinct {number})", f"max({number}) filter (where {number} > 1)"])
+        aggregate = self.rng.choice(
+            ["count(*)", f"sum({number})", f"min({number})", f"count(distinct {number})", f"max({number}) filter (where {number} > 1)"]
+        )
         having = f" having count(*) > {self.rng.randrange(3)}" if self.rng.random() < 0.4 else ""
         return f"select {key}, {aggregate}, count({number}) from {source}{self.where(tables)} group by {key}{having}"
 
@@ -128,7 +130,7 @@ class Queries:
         outer = self.column(self.rng.choice(tables), False)
         alias = "z"
         column = self.rng.choice([c for c in COLUMNS[inner] if c not in "bv"])
-        tie = f"{alias}.{column} {self.rng.choice(['=', '=', '='  , '<'])} {outer}"
+        tie = f"{alias}.{column} {self.rng.choice(['=', '=', '=', '<'])} {outer}"
         local = f"{alias}.{self.rng.choice([c for c in COLUMNS[inner] if c not in 'bv'])} > {self.rng.randrange(4)}"
         no = self.rng.choice(["", "not "])
         if self.rng.random() < 0.5:

@@ -17,7 +17,13 @@ _SMALL = 1000
 def _aggregate(g: Generator, node: plan.Aggregate, need: Need) -> Steps:
     n, width = node.relation, len(node.groups)
     used = [(width + i, call) for i, call in enumerate(node.aggregates) if (n, width + i) in need]
-    if not node.grouped and isinstance(node.input, plan.Scan) and not node.input.versions and used and all(_counts_rows(c) for _, c in used):
+    if (
+        not node.grouped
+        and isinstance(node.input, plan.Scan)
+        and not node.input.versions
+        and used
+        and all(_counts_rows(c) for _, c in used)
+    ):
         table = g.table_name(node.input)
         return [Let(f"c{n}_{i}", f"row_count({table}, cx.positions[{node.input.moment}])", "count(*)") for i, _ in used]
     steps = g.produce(node.input, need | places(node.groups) | places(tuple(c for _, c in used)))
@@ -95,7 +101,12 @@ def _getter(source: str, names: Sequence[str]) -> str:
 def _sorted_rows(g: Generator, rows: str, keys: Sequence[OrderKey], sources: Sequence[str], names: Sequence[str]) -> None:
     """Write the sort of a list of packed rows: stable passes from the last key to the first, keys of one kind in one pass."""
     bare = len(names) == 1
-    if bare and len(keys) > 1 and len({k.descending for k in keys}) == 1 and all(s.startswith("r") and _is_total(k) for s, k in zip(sources, keys, strict=True)):
+    if (
+        bare
+        and len(keys) > 1
+        and len({k.descending for k in keys}) == 1
+        and all(s.startswith("r") and _is_total(k) for s, k in zip(sources, keys, strict=True))
+    ):
         ordinals = ", ".join(s.partition("[")[2][:-1] for s in sources)
         g.write(f"{rows}.sort(key=itemgetter({ordinals}){', reverse=True' if keys[0].descending else ''})")
         return

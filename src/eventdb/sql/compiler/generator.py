@@ -58,7 +58,10 @@ class Generator(expressions.SourceEmitter):
         self.names.update(_RUNTIME)
         self.names.update(
             {
-                "cache": functools.cache, "islice": itertools.islice, "itemgetter": operator.itemgetter, "nsmallest": heapq.nsmallest,
+                "cache": functools.cache,
+                "islice": itertools.islice,
+                "itemgetter": operator.itemgetter,
+                "nsmallest": heapq.nsmallest,
                 "nlargest": heapq.nlargest,
             }  # fmt: skip
         )
@@ -221,7 +224,9 @@ class Generator(expressions.SourceEmitter):
             with self.function(outside) as lines:
                 self.write_subquery(expression, query)
                 parameters = [self.overrides[p] for p in outside]
-            self.define_function(number, parameters, lines, memo=not is_volatile((query.plan, query.outputs)), note=f"{expression.kind} subquery")
+            self.define_function(
+                number, parameters, lines, memo=not is_volatile((query.plan, query.outputs)), note=f"{expression.kind} subquery"
+            )
         call = f"{number}({arguments})"
         items = self.tuple_of([self.value(e) for e in expression.operands])
         match expression.kind:
@@ -372,7 +377,10 @@ class Generator(expressions.SourceEmitter):
         steps = self.produce(table.recursive, places(table.recursive_outputs))
         self.listed(steps, self.output_row(table.recursive, table.recursive_outputs), "found")
         if table.distinct:
-            self.write(f"found = [x for x in dict.fromkeys(found) if x not in seen{table.number}]", f"seen{table.number}.update(dict.fromkeys(found))")
+            self.write(
+                f"found = [x for x in dict.fromkeys(found) if x not in seen{table.number}]",
+                f"seen{table.number}.update(dict.fromkeys(found))",
+            )
         self.write(f"{name} += found", f"common[{table.working}] = found")
         self.inner -= 1
         outside.extend(" " + line for line in self.body)
@@ -383,7 +391,11 @@ class Generator(expressions.SourceEmitter):
     def output_row(self, node: plan.Node, outputs: Sequence[Expr]) -> str:
         """Source of the tuple of `outputs`: a slice of a stored row where it is just that."""
         first = outputs[0] if outputs else None
-        if isinstance(first, Column) and first.relation in self.rowed and all(isinstance(e, Column) and e.relation == first.relation for e in outputs):
+        if (
+            isinstance(first, Column)
+            and first.relation in self.rowed
+            and all(isinstance(e, Column) and e.relation == first.relation for e in outputs)
+        ):
             ordinals = [e.ordinal for e in outputs if isinstance(e, Column)]
             width = self.width(node, first.relation)
             if width is not None and not any((first.relation, o) in self.overrides for o in ordinals):

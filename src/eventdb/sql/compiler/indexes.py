@@ -23,7 +23,13 @@ def narrow_or_all(table: Any, index_id: int, low: Any, high: Any) -> Iterator[Se
 
 
 def _define(g: Generator) -> None:
-    for name, value in (("MIN_KEY", MIN_KEY), ("MAX_KEY", MAX_KEY), ("NULL_KEY", NULL_KEY), ("Descending", Descending), ("narrow_or_all", narrow_or_all)):
+    for name, value in (
+        ("MIN_KEY", MIN_KEY),
+        ("MAX_KEY", MAX_KEY),
+        ("NULL_KEY", NULL_KEY),
+        ("Descending", Descending),
+        ("narrow_or_all", narrow_or_all),
+    ):
         g.define(name, value)
 
 
@@ -101,7 +107,12 @@ def _key_range(g: Generator, node: plan.KeyRange, need: Need) -> Steps:
     steps, prefix, low, high = _range_sources(g, bounds)
     arguments = []
     if len(node.table.key_slots) == 1:
-        arguments = [low or "None", high or "None", str(bounds.low is not None and bounds.low[1]), str(bounds.high is not None and bounds.high[1])]
+        arguments = [
+            low or "None",
+            high or "None",
+            str(bounds.low is not None and bounds.low[1]),
+            str(bounds.high is not None and bounds.high[1]),
+        ]
     else:
         low_end = "MIN_KEY" if bounds.low is None or not bounds.low[1] else "MAX_KEY"
         high_end = "MAX_KEY" if bounds.high is None or not bounds.high[1] else "MIN_KEY"
@@ -109,7 +120,11 @@ def _key_range(g: Generator, node: plan.KeyRange, need: Need) -> Steps:
         high_parts = [*prefix, *([high] if high else []), high_end]
         arguments = [g.tuple_of(low_parts) if len(low_parts) > 1 else "None", g.tuple_of(high_parts) if len(high_parts) > 1 else "None"]
     reverse = ", reverse=True" if node.reverse else ""
-    return [*steps, For(f"b{n}", f"{table}.batches({', '.join(arguments)}{reverse})", not steps, f"KeyRange {node.alias}"), For(f"r{n}", f"b{n}")]
+    return [
+        *steps,
+        For(f"b{n}", f"{table}.batches({', '.join(arguments)}{reverse})", not steps, f"KeyRange {node.alias}"),
+        For(f"r{n}", f"b{n}"),
+    ]
 
 
 PRODUCERS.update({plan.IndexLookup: _index_lookup, plan.IndexRange: _index_range, plan.KeyRange: _key_range})

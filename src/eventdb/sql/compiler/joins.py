@@ -77,7 +77,11 @@ def _full_join(g: Generator, node: plan.HashJoin, need: Need) -> Steps:
     right = g.produce(node.right, need | right_key_need)
     present = " and ".join(f"{g.value(k)} is not None" for k in node.right_keys if k.nullable)
     entry = f"{table}.setdefault({g.key_of(node.right_keys) if node.right_keys else '()'}, []).append((len({rows}), {g.pack(right_names)}))"
-    g.write(f"{rows} = []", f"{table} = {{}}", *nested(right, [f"if {present}: {entry}" if present else entry, f"{rows}.append({g.pack(right_names)})"]))
+    g.write(
+        f"{rows} = []",
+        f"{table} = {{}}",
+        *nested(right, [f"if {present}: {entry}" if present else entry, f"{rows}.append({g.pack(right_names)})"]),
+    )
     left = g.produce(node.left, need | left_key_need)
     key = g.key_of(node.left_keys) if node.left_keys else "()"
     test = " and ".join(g.condition(c) for c in node.conditions) or "True"
@@ -121,7 +125,13 @@ def _nested_loop(g: Generator, node: plan.NestedLoop, need: Need) -> Steps:
             return [*left, *right, *conditions]
         names = g.carriers(node.right, inner_need)
         nulls = g.nulls(names, inner_need) if names else "None"
-        if isinstance(node.right, plan.KeyLookup) and len(right) == 2 and not conditions and isinstance(right[0], Let) and names == [right[0].target]:
+        if (
+            isinstance(node.right, plan.KeyLookup)
+            and len(right) == 2
+            and not conditions
+            and isinstance(right[0], Let)
+            and names == [right[0].target]
+        ):
             return [*left, Let(names[0], f"{right[0].source} or {nulls}")]
         steps = [*right, *conditions]
         if comprehensible([For("_", "(0,)"), *steps]):
@@ -175,7 +185,14 @@ def _semi_join(g: Generator, node: plan.SemiJoin, need: Need) -> Steps:
 def _anti_join(g: Generator, node: plan.AntiJoin, need: Need) -> Steps:
     left = g.produce(node.left, need | places(node.left_keys) | places(node.conditions))
     if not node.null_aware:
-        return [*left, If(f"not {_matches(g, node)}" if node.conditions else _matches(g, node).replace(" in keys", " not in keys").replace(" in shared", " not in shared"))]
+        return [
+            *left,
+            If(
+                f"not {_matches(g, node)}"
+                if node.conditions
+                else _matches(g, node).replace(" in keys", " not in keys").replace(" in shared", " not in shared")
+            ),
+        ]
     keys = _key_set(g, node.right, node.right_keys, with_null=True)
     key = g.key_of(node.left_keys)
     parts = [f"{key} not in {keys}"]

@@ -10,7 +10,9 @@ from typing import Any
 from eventdb.errors import Error, StatementTooComplex
 from eventdb.model.datatype import TEXT, DataType
 from eventdb.model.schema import Table
-from eventdb.sql.compiler import breakers, indexes, joins  # noqa: F401  (they register what they compile)
+
+# These register what they compile.
+from eventdb.sql.compiler import breakers, indexes, joins  # noqa: F401
 from eventdb.sql.compiler.generator import Generator, Need, places
 from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, loops, nested
 from eventdb.sql.environment import Environment, Execution
@@ -128,7 +130,9 @@ def sources_column_name(item: ast.SelectItem) -> str:
     return column_name(item.expression)
 
 
-def _projection(binder: Binder, leaves: Sequence[plan.Node], outputs: Sequence[Expr], names: Sequence[str], tests: Sequence[Expr]) -> PreparedProjection:
+def _projection(
+    binder: Binder, leaves: Sequence[plan.Node], outputs: Sequence[Expr], names: Sequence[str], tests: Sequence[Expr]
+) -> PreparedProjection:
     environment = binder.environment
     context = _context(binder)
     query = planned(plan.BoundQuery(plan.Filter(plan.Single(), tuple(tests)), tuple(outputs), tuple(names)), context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from eventdb.model.schema import Index
 from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, Parameter
@@ -89,21 +90,21 @@ def _leaf(node: Node) -> Node:
     return node
 
 
-def _plain(scan: Scan) -> tuple[object, ...]:
-    return scan.relation, scan.table, scan.alias, scan.moment, scan.versions
+def _plain(scan: Scan) -> dict[str, Any]:
+    return {"relation": scan.relation, "table": scan.table, "alias": scan.alias, "moment": scan.moment, "versions": scan.versions}
 
 
 def _by_key(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | None:
     slots = scan.table.key_slots
     if all(s in facts.equal for s in slots):
         key = tuple(facts.equal[s][0] for s in slots)
-        return remaining(KeyLookup(*_plain(scan), keys=(key,)), conditions, [facts.equal[s][1] for s in slots])  # type: ignore[arg-type]
+        return remaining(KeyLookup(**_plain(scan), keys=(key,)), conditions, [facts.equal[s][1] for s in slots])
     if len(slots) == 1 and slots[0] in facts.among and not scan.versions:
         items, condition = facts.among[slots[0]]
         present = [i for i in items if not (isinstance(i, Constant) and i.value is None)]
         keys = tuple((i,) for i in dict.fromkeys(present))
         if keys:
-            return remaining(KeyLookup(*_plain(scan), keys=keys), conditions, [condition])  # type: ignore[arg-type]
+            return remaining(KeyLookup(**_plain(scan), keys=keys), conditions, [condition])
     return None
 
 
@@ -133,7 +134,7 @@ def _by_index(scan: Scan, conditions: Sequence[Expr], facts: _Facts, costs: Cost
             key = tuple(facts.equal[s][0] for s in slots[:prefix])
             used = [facts.equal[s][1] for s in slots[:prefix]]
             score = prefix * 10 + (1000 if whole else 0)
-            node = remaining(IndexLookup(*_plain(scan), index=index, keys=(key,), unique=whole), conditions, used)  # type: ignore[arg-type]
+            node = remaining(IndexLookup(**_plain(scan), index=index, keys=(key,), unique=whole), conditions, used)
         if prefix < len(columns) and not columns[prefix][1]:
             slot = slots[prefix]
             if not prefix and slot in facts.among and len(facts.among[slot][0]) <= 100:
@@ -141,12 +142,13 @@ def _by_index(scan: Scan, conditions: Sequence[Expr], facts: _Facts, costs: Cost
                 keys = tuple((i,) for i in dict.fromkeys(items) if not (isinstance(i, Constant) and i.value is None))
                 if keys:
                     unique = index.unique and len(index.columns) == 1
-                    score, node = 9, remaining(IndexLookup(*_plain(scan), index=index, keys=keys, unique=unique), conditions, [condition])  # type: ignore[arg-type]
+                    found = IndexLookup(**_plain(scan), index=index, keys=keys, unique=unique)
+                    score, node = 9, remaining(found, conditions, [condition])
             elif slot in facts.low or slot in facts.high:
                 low, high = facts.low.get(slot), facts.high.get(slot)
                 bounds = Bounds(tuple(facts.equal[s][0] for s in slots[:prefix]), low and low[0], high and high[0])
                 score = prefix * 10 + (5 if low and high else 3)
-                node = remaining(IndexRange(*_plain(scan), index=index, bounds=bounds), conditions, ())  # type: ignore[arg-type]
+                node = remaining(IndexRange(**_plain(scan), index=index, bounds=bounds), conditions, ())
         if node is not None and (best is None or score > best[0]):
             best = (score, node)
     return best[1] if best is not None else None
@@ -165,7 +167,14 @@ def _by_key_range(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node
     if not used:
         return None
     bounds = Bounds(tuple(facts.equal[s][0] for s in slots[:prefix]), low and low[0], high and high[0])
-    return remaining(KeyRange(*_plain(scan), bounds=bounds), conditions, used)  # type: ignore[arg-type]
+    return remaining(KeyRange(**_plain(scan), bounds=bounds), conditions, used)
+
+
+def _side(condition: Expr, relation: int, slot: int) -> Expr:
+    """The side of an equality that is the given column."""
+    assert isinstance(condition, Comparison)
+    left = condition.left
+    return left if isinstance(left, Column) and (left.relation, left.ordinal) == (relation, slot) else condition.right
 
 
 def _by_lookup(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | None:
@@ -177,7 +186,7 @@ def _by_lookup(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | 
         return None
     used = [c for _, c in outer.values()]
     inner = [c for c in conditions if not any(c is u for u in used) and relations((c,)) <= {scan.relation}]
-    keys = tuple(next(side for side in (c.left, c.right) if isinstance(side, Column) and (side.relation, side.ordinal) == (scan.relation, s)) for s, (_, c) in outer.items())  # type: ignore[union-attr]
+    keys = tuple(_side(c, scan.relation, slot) for slot, (_, c) in outer.items())
     rows = Filter(scan, tuple(inner)) if inner else scan
     return remaining(Lookup(rows, keys, tuple(e for e, _ in outer.values())), conditions, [*used, *inner])
 
@@ -203,8 +212,8 @@ def ordered_access(node: Access, keys: Sequence[tuple[int, bool, bool, bool]], c
                 return IndexRange(node.relation, node.table, node.alias, node.moment, index=index, ordered=True, reverse=reverse)
     if isinstance(node, IndexRange) and partial and _in_order(node, node.index, len(node.bounds.prefix), keys, reverse):
         return replace(node, ordered=True, reverse=reverse)
-    if isinstance(node, IndexLookup) and len(node.keys) == 1 and not reverse and _in_order(node, node.index, len(node.keys[0]), keys, reverse):
-        return node
+    if isinstance(node, IndexLookup) and len(node.keys) == 1 and not reverse:
+        return node if _in_order(node, node.index, len(node.keys[0]), keys, reverse) else None
     return None
 
 

@@ -48,7 +48,9 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
 class Binder:
     """Binds the queries of one statement; hands out relation numbers. `moment`: where tables without a clause of their own are read."""
 
-    def __init__(self, environment: Environment, numbers: Iterator[int] | None = None, moment: int = 0, catalog: Catalog | None = None) -> None:
+    def __init__(
+        self, environment: Environment, numbers: Iterator[int] | None = None, moment: int = 0, catalog: Catalog | None = None
+    ) -> None:
         self.environment = environment
         self.numbers = numbers or itertools.count(1)
         self.moment = moment
@@ -155,7 +157,10 @@ class Binder:
         keys = [self.select_key(item, outputs, names, scope) for item in order_by]
         distinct_on: list[Expr] = []
         if isinstance(select.distinct, tuple):
-            distinct_on = [self.select_key(ast.OrderItem(e, position=e.position), outputs, names, scope, "DISTINCT ON").expression for e in select.distinct]
+            distinct_on = [
+                self.select_key(ast.OrderItem(e, position=e.position), outputs, names, scope, "DISTINCT ON").expression
+                for e in select.distinct
+            ]
         for expr in (*outputs, *(key.expression for key in keys)):
             if has_window(expr):
                 scope.fail(NotSupportedError, "window functions are not supported", expr.position)
@@ -190,9 +195,13 @@ class Binder:
                 names.append(item.alias or column_name(item.expression))
         return outputs, names
 
-    def group_item(self, item: Any, items: Sequence[ast.SelectItem], outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope) -> Expr:
+    def group_item(
+        self, item: Any, items: Sequence[ast.SelectItem], outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope
+    ) -> Expr:
         if isinstance(item, ast.GroupingSets):
-            scope.fail(NotSupportedError, f"{'GROUPING SETS' if item.kind == 'sets' else item.kind.upper()} is not supported", item.position)
+            scope.fail(
+                NotSupportedError, f"{'GROUPING SETS' if item.kind == 'sets' else item.kind.upper()} is not supported", item.position
+            )
         expr = ordinal(item, outputs, scope, "GROUP BY")
         if expr is None and isinstance(item, ast.Name) and len(item.parts) == 1 and scope.lookup(item.parts, item.position) is None:
             expr = named_output(item, outputs, names, scope, "GROUP BY")
@@ -200,7 +209,9 @@ class Binder:
             grouping.misplaced(scope, "GROUP BY", getattr(item, "position", -1))
         return settled(expr if expr is not None else self.expression(item, scope, "GROUP BY"))
 
-    def select_key(self, item: ast.OrderItem, outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope, clause: str = "ORDER BY") -> OrderKey:
+    def select_key(
+        self, item: ast.OrderItem, outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope, clause: str = "ORDER BY"
+    ) -> OrderKey:
         expr = ordinal(item.expression, outputs, scope, clause)
         if expr is None and isinstance(item.expression, ast.Name) and len(item.expression.parts) == 1:
             expr = named_output(item.expression, outputs, names, scope, clause)
@@ -247,7 +258,11 @@ class Binder:
     def set_operation(self, body: ast.SetOperation, scope: QueryScope) -> BoundQuery:
         parts: list[ast.QueryBody] = []
         left: ast.QueryBody = body
-        while isinstance(left, ast.SetOperation) and (left.operator, left.all) == (body.operator, body.all) and (body.operator != "except" or left is body):
+        while (
+            isinstance(left, ast.SetOperation)
+            and (left.operator, left.all) == (body.operator, body.all)
+            and (body.operator != "except" or left is body)
+        ):
             parts.append(left.right)
             left = left.left
         parts.append(left)
@@ -261,7 +276,13 @@ class Binder:
         relation = next(self.numbers)
         only_first = body.operator != "union"
         columns = tuple(
-            Column(settled(exprs[0]).datatype, relation, i, first.names[i], nullable=any(e.nullable for e in (exprs[:1] if only_first else exprs)))
+            Column(
+                settled(exprs[0]).datatype,
+                relation,
+                i,
+                first.names[i],
+                nullable=any(e.nullable for e in (exprs[:1] if only_first else exprs)),
+            )
             for i, exprs in enumerate(unified)
         )
         outputs = tuple(tuple(settled(exprs[k]) for exprs in unified) for k in range(len(bounds)))
@@ -291,7 +312,9 @@ class Binder:
             scope.commons = {**scope.commons, table.name: entry}
         return tables
 
-    def common_entry(self, table: ast.CommonTable, number: int, bound: BoundQuery, scope: QueryScope, nullable: bool = False) -> CommonEntry:
+    def common_entry(
+        self, table: ast.CommonTable, number: int, bound: BoundQuery, scope: QueryScope, nullable: bool = False
+    ) -> CommonEntry:
         if len(table.columns) > len(bound.outputs):
             message = f'WITH query "{table.name}" has {len(bound.outputs)} columns available but {len(table.columns)} columns specified'
             scope.fail(InvalidColumnReference, message, table.position)
@@ -374,7 +397,11 @@ def computed(binder: Binder, plan: Node, exprs: Sequence[Expr]) -> tuple[Node, l
 
 def compute_once(binder: Binder, plan: Node, outputs: list[Expr], keys: list[OrderKey]) -> tuple[Node, list[Expr], list[OrderKey]]:
     """Sort keys that are costly or volatile outputs are computed once, before the sort."""
-    shared = [k.expression for k in keys if any(k.expression is e or k.expression == e for e in outputs) and (has_subquery(k.expression) or is_volatile(k.expression))]
+    shared = [
+        k.expression
+        for k in keys
+        if any(k.expression is e or k.expression == e for e in outputs) and (has_subquery(k.expression) or is_volatile(k.expression))
+    ]
     if not shared:
         return plan, outputs, keys
     plan, columns = computed(binder, plan, outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from eventdb.model.catalog import Catalog
@@ -116,7 +117,7 @@ class Costs:
 
     def per_key(self, rows: float) -> float:
         """How many rows share a value of an ordinary column: nothing is known, so the root of all."""
-        return max(1.0, rows**0.5)
+        return max(1.0, math.sqrt(rows))
 
     def rows(self, node: Node) -> float:
         known = self._rows.get(id(node))

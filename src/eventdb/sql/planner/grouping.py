@@ -83,7 +83,9 @@ class _Stage:
         if not isinstance(item, Node) and not (isinstance(item, AggregateCall)):
             number = self._group_number(item)
             if number is not None:
-                return Column(item.datatype, self.relation, number, getattr(item, "name", ""), nullable=item.nullable, position=item.position)
+                return Column(
+                    item.datatype, self.relation, number, getattr(item, "name", ""), nullable=item.nullable, position=item.position
+                )
         if isinstance(item, Column) and item.relation in self.inner:
             if item.relation in self.determined:
                 self.groups.append(item)

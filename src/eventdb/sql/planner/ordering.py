@@ -12,6 +12,7 @@ from eventdb.sql.planner.nodes import Filter, IndexLookup, Join, KeyLookup, Node
 from eventdb.sql.planner.walk import free, relations, visible
 
 PROBE = 0.5
+BUILD = 3.0
 LOOKUP = 6.0
 _ALL_STARTS = 8
 
@@ -59,7 +60,7 @@ def _in_order(leaves: Sequence[Node], conditions: Sequence[Expr], inside: frozen
 
 def _greedy(start: Node, leaves: Sequence[Node], conditions: Sequence[Expr], costs: Costs, inside: frozenset[int]) -> _Order:
     plan = start
-    cost = costs.rows(start) + read_cost(start, costs)
+    cost = read_cost(start, costs)
     rest = [leaf for leaf in leaves if leaf is not start]
     left = list(conditions)
     while rest:
@@ -71,7 +72,9 @@ def _greedy(start: Node, leaves: Sequence[Node], conditions: Sequence[Expr], cos
     return _Order(plan, cost)
 
 
-def _step(plan: Node, leaf: Node, conditions: Sequence[Expr], costs: Costs, inside: frozenset[int]) -> tuple[tuple[bool, float], float, Node, Node, list[Expr]]:
+def _step(
+    plan: Node, leaf: Node, conditions: Sequence[Expr], costs: Costs, inside: frozenset[int]
+) -> tuple[tuple[bool, float], float, Node, Node, list[Expr]]:
     usable = _applicable(conditions, visible(plan) | visible(leaf), inside)
     join = Join("inner", plan, leaf, tuple(usable))
     left_rows, rows = costs.rows(plan), costs.rows(join)
@@ -89,7 +92,7 @@ def read_cost(leaf: Node, costs: Costs) -> float:
 
 
 def join_cost(left_rows: float, rows: float, leaf: Node, conditions: Sequence[Expr], costs: Costs) -> float:
-    hashed = read_cost(leaf, costs) * 2 + left_rows * PROBE
+    hashed = read_cost(leaf, costs) * BUILD + left_rows * PROBE
     if not conditions:
         return read_cost(leaf, costs) + left_rows * costs.rows(leaf)
     return min(hashed, left_rows * LOOKUP + rows * 2) if index_join(leaf, conditions, costs) is not None else hashed

@@ -18,7 +18,7 @@ from eventdb.sql.planner.nodes import (
     Node,
     SemiJoin,
 )
-from eventdb.sql.planner.ordering import LOOKUP, PROBE, index_join, read_cost
+from eventdb.sql.planner.ordering import BUILD, LOOKUP, PROBE, index_join, read_cost
 from eventdb.sql.planner.rules import RULES, Context
 from eventdb.sql.planner.walk import bottom_up, free, rebuild, relations, visible
 
@@ -51,9 +51,8 @@ def descend(item: object, change: Callable[[object], object]) -> object:
 
     def step(part: object) -> object:
         if isinstance(part, SubqueryExpression):
-            part = rebuild(part, step)
-            query = change(part.query)
-            return part if query is part.query else replace(part, query=query)
+            operands = tuple(step(operand) for operand in part.operands)
+            return replace(part, operands=operands, query=change(part.query))  # type: ignore[arg-type]
         return rebuild(part, step)
 
     return rebuild(item, step)
@@ -96,7 +95,7 @@ def joined(node: Node, costs: Costs, optimise: bool) -> Node:
     if optimise and pairs and not depends and node.kind != "full":
         looked_up = index_join(node.right, node.conditions, costs)
         left_rows = costs.rows(node.left)
-        if looked_up is not None and left_rows * LOOKUP + costs.rows(node) * 2 < read_cost(node.right, costs) * 2 + left_rows * PROBE:
+        if looked_up is not None and left_rows * LOOKUP + costs.rows(node) * 2 < read_cost(node.right, costs) * BUILD + left_rows * PROBE:
             return NestedLoop(node.kind, node.left, looked_up)
     if depends or (not pairs and node.kind != "full"):
         return NestedLoop(node.kind, node.left, node.right, node.conditions)

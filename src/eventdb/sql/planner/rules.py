@@ -194,7 +194,8 @@ def _push(node: Node, conditions: list[Expr]) -> Node:
             inner = _push(node.input, conditions)
             if isinstance(node, CommonTables):
                 tables = tuple(
-                    replace(t, plan=_push(t.plan, []), recursive=_push(t.recursive, []) if t.recursive is not None else None) for t in node.tables
+                    replace(t, plan=_push(t.plan, []), recursive=_push(t.recursive, []) if t.recursive is not None else None)
+                    for t in node.tables
                 )
                 return replace(node, input=inner, tables=tables)
             return replace(node, input=inner)
@@ -225,11 +226,14 @@ def _names_only(condition: Expr, on: Sequence[Expr], node: Node) -> bool:
 
 
 def _push_through(node: Project | Aggregate, conditions: list[Expr], mapping: dict[tuple[int, int], Expr], relation: int) -> Node:
-    down, stay = [], []
+    down: list[Expr] = []
+    stay: list[Expr] = []
     for c in conditions:
         named = {(x.relation, x.ordinal) for x in everything(c) if isinstance(x, Column) and x.relation == relation}
         plain = named <= set(mapping) and not any(has_subquery(mapping[p]) or is_volatile((mapping[p],)) for p in named)
-        (down if plain and not is_volatile((c,)) and not (isinstance(node, Aggregate) and (not named or has_subquery(c))) else stay).append(c)
+        (down if plain and not is_volatile((c,)) and not (isinstance(node, Aggregate) and (not named or has_subquery(c))) else stay).append(
+            c
+        )
     return filtered(replace(node, input=_push(node.input, [substitute(c, mapping) for c in down])), stay)
 
 

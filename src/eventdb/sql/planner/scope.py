@@ -99,7 +99,7 @@ def as_nullable(expr: Expr) -> Expr:
 def similar(name: str, names: Iterable[str]) -> str | None:
     """A hint naming what `name` may have meant."""
     near = difflib.get_close_matches(name, sorted(set(names)), n=2, cutoff=0.6)
-    return f'Perhaps you meant {" or ".join(chr(34) + n + chr(34) for n in near)}.' if near else None
+    return f"Perhaps you meant {' or '.join(chr(34) + n + chr(34) for n in near)}." if near else None
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from eventdb.sql.environment import SystemTable
 from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import Coalesce, Column, Comparison, Constant, Expr
 from eventdb.sql.parser import ast
-from eventdb.sql.planner.nodes import BoundQuery, CommonScan, Join, JoinKind, Project, Scan, Series, SystemScan
+from eventdb.sql.planner.nodes import BoundQuery, CommonScan, Join, JoinKind, Node, Project, Scan, Series, SystemScan
 from eventdb.sql.planner.scope import (
     NOTHING,
     VERSION_COLUMNS,
@@ -95,12 +95,14 @@ def table_reference(binder: Binder, node: ast.TableRef, scope: QueryScope) -> Fr
         return view_source(binder, found, node, scope, moment, catalog)
     if isinstance(found, SystemTable):
         if node.system_time is not None:
-            scope.fail(NotSupportedError, f"FOR SYSTEM_TIME on the system table {found.schema}.{found.name} is not supported", node.position)
+            scope.fail(
+                NotSupportedError, f"FOR SYSTEM_TIME on the system table {found.schema}.{found.name} is not supported", node.position
+            )
         return system_source(binder, found, node.alias, scope)
     name = ".".join(parts)
     if found is not None:
         scope.fail(WrongObjectType, f'"{name}" is not a table or view', node.position)
-    known = [o.name for o in (*catalog.tables.values(), *catalog.views.values())] + list(scope.commons)
+    known = [*(t.name for t in catalog.tables.values()), *(v.name for v in catalog.views.values()), *scope.commons]
     scope.fail(UndefinedTable, f'relation "{name}" does not exist', node.position, similar(parts[-1], known))
 
 
@@ -127,13 +129,15 @@ def aliased(columns: Sequence[Named], alias: ast.Alias | None, scope: QueryScope
     return tuple(c if c.hidden else replace(c, name=next(names, c.name)) for c in columns)
 
 
-def one_source(plan: object, columns: Sequence[Named], alias: ast.Alias | None, name: str, schema: str | None, scope: QueryScope) -> FromItem:
+def one_source(plan: Node, columns: Sequence[Named], alias: ast.Alias | None, name: str, schema: str | None, scope: QueryScope) -> FromItem:
     named = aliased(columns, alias, scope, alias.name if alias else name)
     source = Source(alias.name, None, named) if alias else Source(name, schema, named)
-    return FromItem(plan, named, (source,))  # type: ignore[arg-type]
+    return FromItem(plan, named, (source,))
 
 
-def table_source(binder: Binder, table: Table, alias: ast.Alias | None, scope: QueryScope, moment: int = 0, versions: bool = False) -> FromItem:
+def table_source(
+    binder: Binder, table: Table, alias: ast.Alias | None, scope: QueryScope, moment: int = 0, versions: bool = False
+) -> FromItem:
     """A stored table; its hidden version columns can be named too."""
     relation = next(binder.numbers)
     columns = [Named(c.name, Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable), c.hidden) for c in table.columns]
@@ -210,7 +214,9 @@ def table_function(binder: Binder, node: ast.TableFunction, scope: QueryScope, l
 
 def join(binder: Binder, node: ast.Join, scope: QueryScope, before: FromItem) -> FromItem:
     left = table_expression(binder, node.left, scope, before)
-    visible_left = left if before is NOTHING else replace(left, columns=before.columns + left.columns, sources=before.sources + left.sources)
+    visible_left = (
+        left if before is NOTHING else replace(left, columns=before.columns + left.columns, sources=before.sources + left.sources)
+    )
     right = table_expression(binder, node.right, scope, visible_left)
     kind: JoinKind = "inner" if node.kind in ("inner", "cross") else "left" if node.kind in ("left", "right") else "full"
     flipped = node.kind == "right"
@@ -239,7 +245,13 @@ def join(binder: Binder, node: ast.Join, scope: QueryScope, before: FromItem) ->
 
 
 def combined(
-    scope: QueryScope, left: FromItem, right: FromItem, kind: JoinKind, conditions: Sequence[Expr], position: int, binder: Binder | None = None
+    scope: QueryScope,
+    left: FromItem,
+    right: FromItem,
+    kind: JoinKind,
+    conditions: Sequence[Expr],
+    position: int,
+    binder: Binder | None = None,
 ) -> FromItem:
     """Two items joined; columns of a side that may have no match become nullable."""
     taken = {(s.alias, s.schema) for s in left.sources}
@@ -299,5 +311,3 @@ def merged(item: FromItem, using: Sequence[str], left: FromItem, right: FromItem
 
 def is_true(expr: Expr) -> bool:
     return isinstance(expr, Constant) and expr.value is True
-
-

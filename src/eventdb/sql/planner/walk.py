@@ -18,19 +18,24 @@ from eventdb.sql.expressions.bound import (
     SubqueryExpression,
     WindowCall,
 )
-from eventdb.sql.planner.nodes import Access, AntiJoin, Bounds, BoundQuery, Common, CommonTables, Node, Project, SemiJoin
+from eventdb.sql.planner.nodes import Access, AntiJoin, BoundQuery, Bounds, Common, CommonTables, Node, Project, SemiJoin
 
 T = TypeVar("T")
 _PARTS = (BoundExpression, OrderKey, FrameBound, Node, Bounds, BoundQuery, Common)
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields_of(kind: Any) -> tuple[str, ...]:
     """The fields of a dataclass that may hold expressions or plans."""
     skip = {
         "datatype", "nullable", "position", "table", "index", "alias", "relation", "function", "render", "globals", "name", "names", "details", "value"
     }  # fmt: skip
     return tuple(f.name for f in fields(kind) if f.name not in skip)
+
+
+def _fields(item: Any) -> tuple[str, ...]:
+    kind: Any = type(item)
+    return _fields_of(kind)
 
 
 def _walk(item: Any) -> Iterator[Any]:
@@ -41,13 +46,13 @@ def _walk(item: Any) -> Iterator[Any]:
     elif isinstance(item, Node | BoundExpression):
         yield item
     elif isinstance(item, _PARTS):
-        for name in _fields(type(item)):
+        for name in _fields(item):
             yield from _walk(getattr(item, name))
 
 
 def children(item: Any) -> Iterator[Any]:
     """The expressions and plan nodes directly below an expression, node or query."""
-    for name in _fields(type(item)):
+    for name in _fields(item):
         yield from _walk(getattr(item, name))
 
 
@@ -134,19 +139,19 @@ def has_aggregate(expr: Expr) -> bool:
         return True
     if isinstance(expr, SubqueryExpression):
         return any(has_aggregate(operand) for operand in expr.operands)
-    return any(has_aggregate(child) for child in children(expr) if isinstance(child, BoundExpression))
+    return any(has_aggregate(child) for child in children(expr) if not isinstance(child, Node))
 
 
 def has_window(expr: Expr) -> bool:
     if isinstance(expr, WindowCall):
         return True
-    return any(has_window(child) for child in children(expr) if isinstance(child, BoundExpression))
+    return any(has_window(child) for child in children(expr) if not isinstance(child, Node))
 
 
 def rebuild(item: T, change: Callable[[Any], Any]) -> T:
     """`item` with `change` applied to each expression and node directly inside it; the same object where nothing changed."""
     changed = {}
-    for name in _fields(type(item)):
+    for name in _fields(item):
         old = getattr(item, name)
         new = _rebuilt(old, change)
         if new is not old:
