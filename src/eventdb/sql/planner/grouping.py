@@ -11,7 +11,7 @@ from eventdb.sql.expressions.bound import Aggregate as AggregateCall
 from eventdb.sql.expressions.bound import Column, Expr, OrderKey
 from eventdb.sql.planner.nodes import Access, Aggregate, Filter, Node
 from eventdb.sql.planner.scope import QueryScope
-from eventdb.sql.planner.walk import has_subquery, nodes, transform, visible
+from eventdb.sql.planner.walk import has_subquery, nodes, rebuild, transform, visible
 
 if TYPE_CHECKING:
     from eventdb.sql.planner.binder import Binder
@@ -80,6 +80,8 @@ class _Stage:
     def _replace(self, item: Any) -> Any:
         if isinstance(item, AggregateCall):
             return self._aggregate(item)
+        if isinstance(item, Aggregate):
+            return self._inner(item)
         if not isinstance(item, Node) and not (isinstance(item, AggregateCall)):
             number = self._group_number(item)
             if number is not None:
@@ -93,6 +95,14 @@ class _Stage:
             message = f'column "{self._described(item)}" must appear in the GROUP BY clause or be used in an aggregate function'
             self.scope.fail(GroupingError, message, item.position)
         return None
+
+    def _inner(self, node: Aggregate) -> Aggregate:
+        """The Aggregate of a subquery: its calls are its own, but what they are made of may be this level's."""
+        calls = tuple(rebuild(call, self._over) for call in node.aggregates)
+        return replace(node, input=self._over(node.input), groups=self._over(node.groups), aggregates=calls)
+
+    def _over(self, item: Any) -> Any:
+        return transform(item, self._replace)
 
     def _group_number(self, item: Any) -> int | None:
         for number, group in enumerate(self.groups):
