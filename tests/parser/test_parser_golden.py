@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from eventdb import errors
+from eventdb.model.record import fields
 from eventdb.sql.parser import ast, parse, parse_statement, render
 from eventdb.sql.parser.depth import children
 
@@ -17,9 +18,9 @@ Golden = Callable[[str, Callable[[str], str]], None]
 def outline(node: Any, indent: str = "") -> str:
     """A tree as indented lines: one a node, with its plain values; fields that hold their default are left out."""
     values, lines = [], []
-    names = [name for name in type(node).__dataclass_fields__ if name != "position"]
-    for name, value in zip(names, children(node), strict=True):
-        field = type(node).__dataclass_fields__[name]
+    described = [field for field in fields(node) if field.name != "position"]
+    for field, value in zip(described, children(node), strict=True):
+        name = field.name
         if value == field.default:
             continue
         if holds_nodes(value):

@@ -34,7 +34,7 @@ class Catalog:
         return {
             (o.schema, o.name): o
             for kind in (self.tables, self.views, self.sequences, self.indexes)
-            for o in kind.values()  # type: ignore[attr-defined]
+            for o in kind.values()
         }
 
     def find(self, schema: str, name: str) -> Relation | None:
@@ -77,7 +77,7 @@ class Catalog:
         for kind in ("tables", "views", "indexes", "sequences"):
             objects = getattr(self, kind)
             if item_id in objects:
-                return replace(self, version=version, **{kind: {i: o for i, o in objects.items() if i != item_id}})
+                return replace(self, version=version, **{kind: {i: o for i, o in objects.items() if i != item_id}})  # type: ignore[arg-type]
         raise KeyError(item_id)
 
     def with_schema(self, version: tuple[int, int], name: str, comment: str | None = None) -> Catalog:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from eventdb.errors import Error, StatementTooComplex
 from eventdb.model.datatype import TEXT, DataType
+from eventdb.model.record import replace
 from eventdb.model.schema import Table
 
 # These register what they compile.

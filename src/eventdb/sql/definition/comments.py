@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.errors import InvalidSchemaName, UndefinedObject, UndefinedTable, WrongObjectType
 from eventdb.model.event import Event, IndexCreated, SchemaCreated, SequenceCreated, TableAltered, ViewCreated
+from eventdb.model.record import replace
 from eventdb.model.schema import Index, Sequence, Table, View
 from eventdb.sql.definition.names import find, find_column, find_table, spelled
 from eventdb.sql.environment import Environment

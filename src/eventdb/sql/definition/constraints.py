@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.errors import (
     DatatypeMismatch,
     DuplicateColumn,
@@ -15,6 +13,7 @@ from eventdb.errors import (
     UndefinedColumn,
 )
 from eventdb.model.datatype import BOOLEAN, Kind
+from eventdb.model.record import replace
 from eventdb.model.schema import Action, Check, ForeignKey, Index, Table, Unique
 from eventdb.sql.definition.indexes import constraint_index
 from eventdb.sql.definition.names import check_name, find_table, names_in, unused

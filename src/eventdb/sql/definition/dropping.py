@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.errors import (
     DependentObjectsStillExist,
     InvalidSchemaName,
@@ -13,6 +11,7 @@ from eventdb.errors import (
 )
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, IndexDropped, SchemaDropped, SequenceDropped, TableAltered, TableDropped, ViewDropped
+from eventdb.model.record import replace
 from eventdb.model.schema import DEFAULT_SCHEMA, Index, Relation, Sequence, Table, View
 from eventdb.sql.definition.names import KINDS, find, spelled
 from eventdb.sql.definition.schemas import refuse_reserved

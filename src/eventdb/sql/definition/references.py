@@ -5,10 +5,10 @@ A stored view is written so that later changes leave its meaning alone: every re
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from eventdb.model import record
 from eventdb.model.schema import Table, View
 from eventdb.sql.definition.names import find
 from eventdb.sql.environment import Environment
@@ -24,8 +24,8 @@ def rewrite(node: Any, change: Callable[[ast.Node], ast.Node | None]) -> Any:
     changed = change(node)
     if changed is not None:
         return changed
-    parts = {f.name: rewrite(getattr(node, f.name), change) for f in dataclasses.fields(node) if f.name != "position"}
-    return dataclasses.replace(node, **parts)
+    parts = {f.name: rewrite(getattr(node, f.name), change) for f in record.fields(node) if f.name != "position"}
+    return record.replace(node, **parts)
 
 
 def nodes(node: Any) -> Iterator[ast.Node]:
@@ -37,7 +37,7 @@ def nodes(node: Any) -> Iterator[ast.Node]:
             pending.extend(item)
         elif isinstance(item, ast.Node):
             yield item
-            pending.extend(getattr(item, f.name) for f in dataclasses.fields(item) if f.name != "position")
+            pending.extend(getattr(item, f.name) for f in record.fields(item) if f.name != "position")
 
 
 def _in_scopes(query: Any, visit: Callable[[ast.TableRef], ast.TableRef], hidden: frozenset[str] = frozenset()) -> Any:
@@ -61,11 +61,11 @@ def _in_scopes(query: Any, visit: Callable[[ast.TableRef], ast.TableRef], hidden
                 made.append(_in_scopes(table, visit, inner))
                 inner = inner | {table.name}
             tables = tuple(made)
-        rest = dataclasses.replace(query, with_=None)
+        rest = record.replace(query, with_=None)
         done = _in_scopes(rest, visit, inner)
-        return dataclasses.replace(done, with_=dataclasses.replace(query.with_, tables=tables))
-    parts = {f.name: _in_scopes(getattr(query, f.name), visit, hidden) for f in dataclasses.fields(query) if f.name != "position"}
-    return dataclasses.replace(query, **parts)
+        return record.replace(done, with_=record.replace(query.with_, tables=tables))
+    parts = {f.name: _in_scopes(getattr(query, f.name), visit, hidden) for f in record.fields(query) if f.name != "position"}
+    return record.replace(query, **parts)
 
 
 def qualified(query: ast.Query, env: Environment) -> tuple[ast.Query, tuple[int, ...]]:
@@ -78,7 +78,7 @@ def qualified(query: ast.Query, env: Environment) -> tuple[ast.Query, tuple[int,
             return node
         if found.id not in used:
             used.append(found.id)
-        return dataclasses.replace(node, name=dataclasses.replace(node.name, parts=(found.schema, found.name)))
+        return record.replace(node, name=record.replace(node.name, parts=(found.schema, found.name)))
 
     return _in_scopes(query, visit), tuple(used)
 
@@ -90,7 +90,7 @@ def relation_renamed(text: str, old: tuple[str, str], new: tuple[str, str]) -> s
         if node.name.parts != old:
             return node
         alias = node.alias or (ast.Alias(old[1]) if old[1] != new[1] else None)
-        return dataclasses.replace(node, name=dataclasses.replace(node.name, parts=new), alias=alias)
+        return record.replace(node, name=record.replace(node.name, parts=new), alias=alias)
 
     return render(_in_scopes(parse_query(text), visit))
 
@@ -115,7 +115,7 @@ def column_renamed(text: str | None, old: str, new: str) -> str | None:
 
     def change(node: ast.Node) -> ast.Node | None:
         if isinstance(node, ast.Name) and node.parts[-1] == old:
-            return dataclasses.replace(node, parts=(*node.parts[:-1], new))
+            return record.replace(node, parts=(*node.parts[:-1], new))
         return None
 
     return render(rewrite(parse_expression(text), change))
@@ -130,7 +130,7 @@ def table_renamed(text: str | None, new: str) -> str | None:
 
     def change(node: ast.Node) -> ast.Node | None:
         if isinstance(node, ast.Name) and len(node.parts) > 1:
-            return dataclasses.replace(node, parts=(node.parts[-1],))
+            return record.replace(node, parts=(node.parts[-1],))
         return None
 
     return render(rewrite(parse_expression(text), change))
@@ -146,16 +146,16 @@ def expanded(query: ast.Query, env: Environment) -> ast.Query:
             for item in node.items:
                 names = _star_names(item.expression, node, env) if isinstance(item.expression, ast.Star) else None
                 items.extend([item] if names is None else [ast.SelectItem(name, position=item.position) for name in names])
-            return dataclasses.replace(node, items=tuple(items))
+            return record.replace(node, items=tuple(items))
         if isinstance(node, ast.SetOperation):
-            return dataclasses.replace(node, left=body(node.left), right=body(node.right))
+            return record.replace(node, left=body(node.left), right=body(node.right))
         if isinstance(node, ast.Query):
-            return dataclasses.replace(node, body=body(node.body))
+            return record.replace(node, body=body(node.body))
         return node
 
     if query.with_ is not None:
         return query
-    return dataclasses.replace(query, body=body(query.body))
+    return record.replace(query, body=body(query.body))
 
 
 def _star_names(star: ast.Star, select: ast.Select, env: Environment) -> list[ast.Name] | None:

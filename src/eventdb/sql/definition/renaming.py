@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.errors import (
     DuplicateColumn,
     DuplicateObject,
@@ -14,6 +12,7 @@ from eventdb.errors import (
     UndefinedObject,
 )
 from eventdb.model.event import Event, IndexCreated, SchemaCreated, SchemaDropped, SequenceCreated, TableAltered, ViewCreated
+from eventdb.model.record import replace
 from eventdb.model.schema import Check, Index, Relation, Sequence, Table, Unique, View
 from eventdb.sql.definition.dropping import dependent_views
 from eventdb.sql.definition.names import RESERVED_SCHEMAS, check_name, find_column, names_in

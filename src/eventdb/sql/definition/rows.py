@@ -7,11 +7,11 @@ refused with NotSupportedError at its place; a caller that has a planner to turn
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from eventdb.errors import AmbiguousColumn, CannotCoerce, DatatypeMismatch, Error, NotSupportedError, UndefinedColumn
+from eventdb.model import record
 from eventdb.model.datatype import DataType
 from eventdb.model.schema import Column, Table
 from eventdb.sql.environment import Environment
@@ -109,7 +109,7 @@ def walk(expr: bound.Expr) -> Iterator[bound.Expr]:
             pending.extend(item)
         elif isinstance(item, bound.BoundExpression):
             yield item  # type: ignore[misc]
-            pending.extend(getattr(item, f.name) for f in dataclasses.fields(item) if f.name not in ("datatype", "nullable", "position"))
+            pending.extend(getattr(item, f.name) for f in record.fields(item) if f.name not in ("datatype", "nullable", "position"))
 
 
 def is_volatile(expr: bound.Expr) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.errors import DuplicateTable, InvalidParameterValue, NotSupportedError
 from eventdb.model.datatype import BIGINT, INTEGER_RANGES, DataType
 from eventdb.model.event import Event, SequenceAdvanced, SequenceCreated
+from eventdb.model.record import replace
 from eventdb.model.schema import Sequence
 from eventdb.sql.definition.names import creation_schema, find_column, find_table, names_in
 from eventdb.sql.environment import Environment
@@ -97,7 +96,7 @@ def alter_sequence(sequence: Sequence, options: ast.SequenceOptions, env: Enviro
         changes["maximum"] = (highest if increment > 0 else -1) if options.maximum == "none" else options.maximum
     if options.owned_by is not None:
         changes["owner"] = _owner(options, env)
-    altered = replace(sequence, **changes)  # type: ignore[arg-type]
+    altered = replace(sequence, **changes)
     _check(altered, options, env)
     events: list[Event] = [SequenceCreated(altered)] if altered != sequence else []
     if options.restart is not None:

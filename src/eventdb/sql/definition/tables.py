@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from eventdb.errors import DuplicateColumn, DuplicateTable, NotSupportedError, SQLSyntaxError
 from eventdb.model.datatype import BIGINT, TEXT, DataType, Kind
 from eventdb.model.event import Event, IndexCreated, SequenceCreated, TableCreated
+from eventdb.model.record import replace
 from eventdb.model.schema import Column, Index, Table
 from eventdb.sql.definition.columns import DefinedColumn, check_generated, define_column
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.errors import DuplicateColumn, DuplicateTable, InvalidTableDefinition, NotSupportedError, WrongObjectType
 from eventdb.model.datatype import DataType
 from eventdb.model.event import Event, ViewCreated
+from eventdb.model.record import replace
 from eventdb.model.schema import View
 from eventdb.sql.definition.names import creation_schema
 from eventdb.sql.definition.queries import prepare_query

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Protocol
 
 from eventdb.errors import (
@@ -26,6 +25,7 @@ from eventdb.errors import (
     WindowingError,
 )
 from eventdb.model.datatype import BOOLEAN, BYTEA, NULL, NUMERIC, TEXT, DataType, Kind
+from eventdb.model.record import replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import calls, operators
 from eventdb.sql.expressions.arithmetic import plain

@@ -11,10 +11,10 @@ NULL. `nullable` False promises that the value is never NULL; compiled code then
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from eventdb.model.datatype import BOOLEAN, DataType
+from eventdb.model.record import Record, field
 
 if TYPE_CHECKING:
     from eventdb.sql.expressions.aggregates import AggregateFunction
@@ -22,35 +22,30 @@ if TYPE_CHECKING:
 END = -1
 
 
-@dataclass(frozen=True, slots=True)
-class BoundExpression:
+class BoundExpression(Record):
     datatype: DataType
     nullable: bool = field(kw_only=True, default=True)
     position: int = field(kw_only=True, default=-1, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Constant(BoundExpression):
     """A value in the internal form of `datatype`."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
 class Parameter(BoundExpression):
     """The bound parameter of that ordinal, already in the internal form of `datatype`."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
 class Column(BoundExpression):
     relation: int
     ordinal: int
     name: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Logical(BoundExpression):
     """AND, OR (two or more operands) and NOT (one), in three-valued logic."""
 
@@ -58,7 +53,6 @@ class Logical(BoundExpression):
     operands: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Comparison(BoundExpression):
     """Operands already of one comparable type. `distinct` forms (IS [NOT] DISTINCT FROM) never give NULL."""
 
@@ -67,20 +61,17 @@ class Comparison(BoundExpression):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class IsNull(BoundExpression):
     operand: Expr
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IsTruth(BoundExpression):
     operand: Expr
     value: bool | None
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Call(BoundExpression):
     """A scalar function or operator. `render(arguments' sources)` gives a Python expression for non-NULL arguments; `strict` functions are
     NULL where an argument is NULL (the compiler adds the check), others take None and decide themselves.
@@ -99,7 +90,6 @@ class Call(BoundExpression):
     """The source refers to the Execution as `cx` (now(), time zone, sequences): constant within a statement unless volatile."""
 
 
-@dataclass(frozen=True, slots=True)
 class Case(BoundExpression):
     """Searched CASE; a simple CASE is rewritten, its operand computed once by the compiler where it isn't a column or constant."""
 
@@ -107,12 +97,10 @@ class Case(BoundExpression):
     otherwise: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class Coalesce(BoundExpression):
     arguments: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class InList(BoundExpression):
     """operand IN (items), items of the operand's type; NOT IN is a Logical not of it."""
 
@@ -120,7 +108,6 @@ class InList(BoundExpression):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class RowComparison(BoundExpression):
     """(a, b) op (c, d), compared from the left in SQL's way with NULLs."""
 
@@ -129,7 +116,6 @@ class RowComparison(BoundExpression):
     right: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class SubqueryExpression(BoundExpression):
     """A subquery inside an expression; the planner removes it (a join, or a computed column) or compiles it to a local function.
 
@@ -143,14 +129,12 @@ class SubqueryExpression(BoundExpression):
     operator: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderKey:
+class OrderKey(Record):
     expression: Expr
     descending: bool = False
     nulls_first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Aggregate(BoundExpression):
     """An aggregate call; only in select lists, HAVING and ORDER BY; the planner replaces it by a Column of the grouping stage.
 
@@ -164,13 +148,11 @@ class Aggregate(BoundExpression):
     order_by: tuple[OrderKey, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FrameBound:
+class FrameBound(Record):
     kind: Literal["unbounded preceding", "preceding", "current row", "following", "unbounded following"]
     offset: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class WindowCall(BoundExpression):
     """A window function call, or an aggregate with OVER; the planner replaces it by a Column of a window stage."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
 from eventdb.errors import CannotCoerce, DatatypeMismatch, Error, IndeterminateDatatype, NumericValueOutOfRange
 from eventdb.model.datatype import INTEGER_RANGES, TEXT, DataType, Kind
+from eventdb.model.record import replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import arithmetic, compiler, datetimes, intervals, values
 from eventdb.sql.expressions.bound import Call, Case, Coalesce, Constant, Expr, Parameter
@@ -26,7 +27,6 @@ _RANK = {"implicit": 0, "assignment": 1, "explicit": 2}
 _TEXTS = (Kind.TEXT, Kind.VARCHAR, Kind.CHAR)
 
 
-@dataclass(frozen=True, slots=True)
 class UntypedParameter(Parameter):
     """A parameter whose type the context will tell; it then enters it in the environment."""
 

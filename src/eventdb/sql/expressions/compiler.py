@@ -23,7 +23,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Protocol
 
@@ -115,7 +114,6 @@ class SourceEmitter:
         raise InternalError("a subquery stands where the planner did not expect one", position=expression.position)
 
 
-@dataclass(frozen=True, slots=True)
 class Computed(BoundExpression):
     """An operand whose source is known already: compiler-made, for operands used more than once."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from eventdb.errors import DuplicateColumn, SQLSyntaxError
+from eventdb.model.record import replace
 from eventdb.model.schema import Column, Identity, Table
 from eventdb.sql.definition.names import find_column
 from eventdb.sql.environment import Environment

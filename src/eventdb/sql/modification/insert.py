@@ -7,11 +7,12 @@ runs for a row unless CHECK constraints or generated columns ask for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
 from eventdb.errors import DuplicateColumn, SQLSyntaxError
+from eventdb.model.record import replace
 from eventdb.model.schema import Column, Identity, Table
 from eventdb.sql.definition.names import find_column, find_table
 from eventdb.sql.definition.queries import prepare_projection, prepare_query

@@ -6,11 +6,11 @@ It sees the changed row of the target and, with FROM or USING, the columns of th
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from eventdb.errors import NotSupportedError
+from eventdb.model import record
 from eventdb.model.schema import Column, Table
 from eventdb.sql.definition.queries import prepare_projection, prepare_targets
 from eventdb.sql.environment import Environment
@@ -51,7 +51,7 @@ def _rewrite(item: ast.SelectItem, alias: str, table: Table, extra: list[ast.Nam
     name = item.alias
     if name is None and isinstance(item.expression, ast.Name):
         name = item.expression.parts[-1]
-    return dataclasses.replace(item, expression=expression, alias=name)
+    return record.replace(item, expression=expression, alias=name)
 
 
 def _replace_names(node: Any, alias: str, table: Table, extra: list[ast.Name]) -> Any:
@@ -67,7 +67,7 @@ def _replace_names(node: Any, alias: str, table: Table, extra: list[ast.Name]) -
         return tuple(_replace_names(part, alias, table, extra) for part in node)
     if isinstance(node, ast.Node) and not isinstance(node, ast.Query):
         changes = {
-            f.name: _replace_names(getattr(node, f.name), alias, table, extra) for f in dataclasses.fields(node) if f.name != "position"
+            f.name: _replace_names(getattr(node, f.name), alias, table, extra) for f in record.fields(node) if f.name != "position"
         }
-        return dataclasses.replace(node, **changes)
+        return record.replace(node, **changes)
     return node

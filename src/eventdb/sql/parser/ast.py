@@ -1,25 +1,24 @@
 """The syntax tree: what the text says, nothing about what it means.
 
-Frozen dataclasses, tuples for lists. Names are already folded (unquoted names to lower case). `position` is the offset in the text of the
+Immutable records, tuples for lists. Names are already folded (unquoted names to lower case). `position` is the offset in the text of the
 token that an error about the node should point to; it takes no part in equality.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal as OneOf
 
+from eventdb.model.record import Record, field
 
-@dataclass(frozen=True, slots=True)
-class Node:
+
+class Node(Record):
     position: int = field(default=-1, compare=False, repr=False, kw_only=True)
 
 
 # ---- names and types
 
 
-@dataclass(frozen=True, slots=True)
 class TypeName(Node):
     """`name` is lower case with single spaces ("double precision", "timestamp with time zone"); `arguments` its modifiers."""
 
@@ -27,7 +26,6 @@ class TypeName(Node):
     arguments: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class QualifiedName(Node):
     """A relation's name: (name,) or (schema, name)."""
 
@@ -37,7 +35,6 @@ class QualifiedName(Node):
 # ---- expressions
 
 
-@dataclass(frozen=True, slots=True)
 class Literal(Node):
     """An integer (int), a number with point or exponent (Decimal), a string (str), TRUE/FALSE (bool), NULL (None), X'…' (bytes).
 
@@ -47,33 +44,28 @@ class Literal(Node):
     value: int | Decimal | str | bool | bytes | None
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Node):
     """A column reference: (column,), (table, column) or (schema, table, column)."""
 
     parts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Star(Node):
     """`*` or `t.*` in a select list or RETURNING."""
 
     qualifier: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Parameter(Node):
     """`?` (key: 0-based ordinal among the marks of the statement) or `:name` (key: the name)."""
 
     key: int | str
 
 
-@dataclass(frozen=True, slots=True)
 class Default(Node):
     """DEFAULT in VALUES or SET."""
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """operator: "-", "+", "~", "not"."""
 
@@ -81,7 +73,6 @@ class Unary(Node):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Node):
     """operator: + - * / % ^ || = <> < <= > >= and or -> ->> #> #>> @> <@ ? & | # << >> ~ ~* !~ !~* (`!=` is read as `<>`)."""
 
@@ -90,7 +81,6 @@ class Binary(Node):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Like(Node):
     operand: Expression
     pattern: Expression
@@ -99,13 +89,11 @@ class Like(Node):
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IsNull(Node):
     operand: Expression
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IsTruth(Node):
     """IS [NOT] TRUE | FALSE | UNKNOWN (value None)."""
 
@@ -114,14 +102,12 @@ class IsTruth(Node):
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IsDistinct(Node):
     left: Expression
     right: Expression
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Between(Node):
     operand: Expression
     low: Expression
@@ -130,21 +116,18 @@ class Between(Node):
     symmetric: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class InList(Node):
     operand: Expression
     items: tuple[Expression, ...]
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class InQuery(Node):
     operand: Expression
     query: Query
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Quantified(Node):
     """operand operator ANY | ALL (query)."""
 
@@ -154,45 +137,38 @@ class Quantified(Node):
     query: Query
 
 
-@dataclass(frozen=True, slots=True)
 class Exists(Node):
     query: Query
 
 
-@dataclass(frozen=True, slots=True)
 class Subquery(Node):
     """A scalar subquery, or a row subquery beside a row value."""
 
     query: Query
 
 
-@dataclass(frozen=True, slots=True)
 class Case(Node):
     operand: Expression | None
     whens: tuple[tuple[Expression, Expression], ...]
     otherwise: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Cast(Node):
     operand: Expression
     type: TypeName
 
 
-@dataclass(frozen=True, slots=True)
 class RowValue(Node):
     """(a, b, …) with two or more items, or ROW(…)."""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Collate(Node):
     operand: Expression
     collation: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Function(Node):
     """A call. Special forms are calls too, under PostgreSQL's internal names: EXTRACT(f FROM x) is extract('f', x), x AT TIME ZONE z is
     timezone(z, x), SUBSTRING(x FROM a FOR b) substring(x, a, b), POSITION(a IN b) position(a, b) [argument order as written],
@@ -212,7 +188,6 @@ class Function(Node):
     nulls: OneOf["respect", "ignore"] = "respect"
 
 
-@dataclass(frozen=True, slots=True)
 class Bound(Node):
     """A frame bound; `offset` only for preceding/following with a value."""
 
@@ -220,7 +195,6 @@ class Bound(Node):
     offset: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Frame(Node):
     mode: OneOf["rows", "range", "groups"]
     start: Bound
@@ -228,7 +202,6 @@ class Frame(Node):
     exclude: OneOf["no others", "current row", "group", "ties"] = "no others"
 
 
-@dataclass(frozen=True, slots=True)
 class Window(Node):
     """`base` names the window that this one refines."""
 
@@ -244,7 +217,6 @@ Expression = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class OrderItem(Node):
     """nulls_first None: the default (last for ascending, first for descending, as in PostgreSQL)."""
 
@@ -256,13 +228,11 @@ class OrderItem(Node):
 # ---- queries
 
 
-@dataclass(frozen=True, slots=True)
 class SelectItem(Node):
     expression: Expression
     alias: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class GroupingSets(Node):
     """ROLLUP, CUBE or GROUPING SETS; an element of a set is a tuple of expressions."""
 
@@ -270,7 +240,6 @@ class GroupingSets(Node):
     sets: tuple[tuple[Expression, ...] | GroupingSets, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Select(Node):
     items: tuple[SelectItem, ...]
     from_: tuple[TableExpression, ...] = ()
@@ -282,12 +251,10 @@ class Select(Node):
     windows: tuple[tuple[str, Window], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Values(Node):
     rows: tuple[tuple[Expression, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class SetOperation(Node):
     operator: OneOf["union", "intersect", "except"]
     all: bool
@@ -295,7 +262,6 @@ class SetOperation(Node):
     right: QueryBody
 
 
-@dataclass(frozen=True, slots=True)
 class CommonTable(Node):
     name: str
     columns: tuple[str, ...]
@@ -303,20 +269,17 @@ class CommonTable(Node):
     materialized: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class With(Node):
     tables: tuple[CommonTable, ...]
     recursive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Locking(Node):
     strength: OneOf["update", "no key update", "share", "key share"]
     of: tuple[str, ...] = ()
     wait: OneOf["wait", "nowait", "skip locked"] = "wait"
 
 
-@dataclass(frozen=True, slots=True)
 class Query(Node):
     """A whole query expression: WITH, body, ORDER BY, LIMIT. TABLE t is SELECT * FROM t."""
 
@@ -336,13 +299,11 @@ QueryBody = Select | Values | SetOperation | Query
 # ---- table expressions
 
 
-@dataclass(frozen=True, slots=True)
 class Alias(Node):
     name: str
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Moment(Node):
     """A point in system time: a transaction number (`transaction`), or a timestamp."""
 
@@ -350,7 +311,6 @@ class Moment(Node):
     transaction: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class SystemTime(Node):
     """FOR SYSTEM_TIME AS OF start | FROM start TO end | BETWEEN start AND end | ALL."""
 
@@ -359,21 +319,18 @@ class SystemTime(Node):
     end: Moment | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class TableRef(Node):
     name: QualifiedName
     alias: Alias | None = None
     system_time: SystemTime | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class DerivedTable(Node):
     query: Query
     alias: Alias | None = None
     lateral: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class TableFunction(Node):
     function: Function
     alias: Alias | None = None
@@ -381,7 +338,6 @@ class TableFunction(Node):
     with_ordinality: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Join(Node):
     """`on` or `using` or `natural`, none for cross."""
 
@@ -399,7 +355,6 @@ TableExpression = TableRef | DerivedTable | TableFunction | Join
 # ---- data manipulation
 
 
-@dataclass(frozen=True, slots=True)
 class Assignment(Node):
     """SET column = value; several columns with a row value or a subquery: SET (a, b) = …."""
 
@@ -407,7 +362,6 @@ class Assignment(Node):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class OnConflict(Node):
     """ON CONFLICT [(target) [WHERE …] | ON CONSTRAINT name] DO NOTHING (assignments empty, update False) | DO UPDATE SET …."""
 
@@ -419,7 +373,6 @@ class OnConflict(Node):
     where: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Insert(Node):
     """`source` None: DEFAULT VALUES."""
 
@@ -433,7 +386,6 @@ class Insert(Node):
     with_: With | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Update(Node):
     table: QualifiedName
     assignments: tuple[Assignment, ...]
@@ -444,7 +396,6 @@ class Update(Node):
     with_: With | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Delete(Node):
     table: QualifiedName
     alias: str | None = None
@@ -454,7 +405,6 @@ class Delete(Node):
     with_: With | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class MergeWhen(Node):
     """WHEN [NOT] MATCHED [AND condition] THEN action; `values` for insert."""
 
@@ -466,7 +416,6 @@ class MergeWhen(Node):
     values: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Merge(Node):
     table: QualifiedName
     alias: str | None
@@ -477,14 +426,12 @@ class Merge(Node):
     with_: With | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Truncate(Node):
     tables: tuple[QualifiedName, ...]
     restart_identity: bool = False
     cascade: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Erase(Node):
     """ERASE FROM table [alias] [WHERE …]: out of current rows, history, log and snapshots."""
 
@@ -493,7 +440,6 @@ class Erase(Node):
     where: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class DeleteHistory(Node):
     """DELETE HISTORY FROM table BEFORE SYSTEM_TIME moment [DRY RUN]."""
 
@@ -502,14 +448,12 @@ class DeleteHistory(Node):
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class RevertTransaction(Node):
     """REVERT TRANSACTION number."""
 
     transaction: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class FlashbackTable(Node):
     """FLASHBACK TABLE table TO moment; `to` None: TO BEFORE DROP."""
 
@@ -520,7 +464,6 @@ class FlashbackTable(Node):
 # ---- data definition
 
 
-@dataclass(frozen=True, slots=True)
 class SequenceOptions(Node):
     """What CREATE/ALTER SEQUENCE and identity columns may say; None where not said. `restart` True: RESTART without a value."""
 
@@ -535,38 +478,32 @@ class SequenceOptions(Node):
     restart: int | bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class NotNull(Node):
     name: str | None = None
     nullable: bool = False
     """True for an explicit NULL."""
 
 
-@dataclass(frozen=True, slots=True)
 class DefaultValue(Node):
     expression: Expression
     text: str
 
 
-@dataclass(frozen=True, slots=True)
 class IdentityColumn(Node):
     always: bool
     options: SequenceOptions | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class GeneratedColumn(Node):
     expression: Expression
     text: str
     stored: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class CollateColumn(Node):
     collation: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class UniqueConstraint(Node):
     """UNIQUE or PRIMARY KEY; `columns` empty on a column constraint."""
 
@@ -578,14 +515,12 @@ class UniqueConstraint(Node):
     deferred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class CheckConstraint(Node):
     expression: Expression
     text: str
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class ForeignKeyConstraint(Node):
     """FOREIGN KEY … REFERENCES, or REFERENCES on a column (`columns` empty). Actions are upper-case SQL words."""
 
@@ -605,14 +540,12 @@ TableConstraint = UniqueConstraint | CheckConstraint | ForeignKeyConstraint
 ColumnConstraint = NotNull | DefaultValue | IdentityColumn | GeneratedColumn | CollateColumn | TableConstraint
 
 
-@dataclass(frozen=True, slots=True)
 class ColumnDefinition(Node):
     name: str
     type: TypeName
     constraints: tuple[ColumnConstraint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class CreateTable(Node):
     name: QualifiedName
     columns: tuple[ColumnDefinition, ...] = ()
@@ -623,7 +556,6 @@ class CreateTable(Node):
     on_commit: OneOf["preserve rows", "delete rows", "drop"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class CreateTableAs(Node):
     name: QualifiedName
     query: Query
@@ -633,27 +565,23 @@ class CreateTableAs(Node):
     with_data: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class AddColumn(Node):
     column: ColumnDefinition
     if_not_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class DropColumn(Node):
     name: str
     if_exists: bool = False
     cascade: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class AlterColumnType(Node):
     name: str
     type: TypeName
     using: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class SetDefault(Node):
     """expression None: DROP DEFAULT."""
 
@@ -662,13 +590,11 @@ class SetDefault(Node):
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class SetNotNull(Node):
     name: str
     not_null: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class SetIdentity(Node):
     """ADD GENERATED, SET GENERATED …, DROP IDENTITY."""
 
@@ -679,50 +605,42 @@ class SetIdentity(Node):
     if_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class DropExpression(Node):
     name: str
     if_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class AddConstraint(Node):
     constraint: TableConstraint
     using_index: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class DropConstraint(Node):
     name: str
     if_exists: bool = False
     cascade: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class RenameColumn(Node):
     name: str
     new_name: str
 
 
-@dataclass(frozen=True, slots=True)
 class RenameConstraint(Node):
     name: str
     new_name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Rename(Node):
     """RENAME TO, of any object."""
 
     new_name: str
 
 
-@dataclass(frozen=True, slots=True)
 class SetSchema(Node):
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
 class SetOptions(Node):
     """SET (option = value, …); value None for RESET (option)."""
 
@@ -735,14 +653,12 @@ AlterAction = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class AlterTable(Node):
     name: QualifiedName
     actions: tuple[AlterAction, ...]
     if_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class AlterObject(Node):
     """ALTER INDEX | VIEW | SEQUENCE | SCHEMA … RENAME TO, SET SCHEMA, or sequence options."""
 
@@ -752,7 +668,6 @@ class AlterObject(Node):
     if_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IndexElement(Node):
     expression: Expression
     text: str
@@ -761,7 +676,6 @@ class IndexElement(Node):
     collation: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class CreateIndex(Node):
     table: QualifiedName
     elements: tuple[IndexElement, ...]
@@ -775,7 +689,6 @@ class CreateIndex(Node):
     where_text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class CreateView(Node):
     """`text` is the query's own text."""
 
@@ -788,7 +701,6 @@ class CreateView(Node):
     temporary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class CreateSequence(Node):
     name: QualifiedName
     options: SequenceOptions
@@ -796,13 +708,11 @@ class CreateSequence(Node):
     temporary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class CreateSchema(Node):
     name: str
     if_not_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Drop(Node):
     kind: OneOf["table", "view", "index", "sequence", "schema"]
     names: tuple[QualifiedName, ...]
@@ -810,7 +720,6 @@ class Drop(Node):
     cascade: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Comment(Node):
     """COMMENT ON kind name IS text; for a column the last part of the name is the column, for a constraint `on` is its table."""
 
@@ -823,14 +732,12 @@ class Comment(Node):
 # ---- transactions and the session
 
 
-@dataclass(frozen=True, slots=True)
 class TransactionModes(Node):
     isolation: OneOf["serializable", "repeatable read", "snapshot", "read committed", "read uncommitted"] | None = None
     read_only: bool | None = None
     deferrable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Begin(Node):
     """BEGIN | START TRANSACTION [modes] [AS OF moment] [WITH (actor = …, …)]."""
 
@@ -839,12 +746,10 @@ class Begin(Node):
     options: tuple[tuple[str, Expression], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Commit(Node):
     chain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Rollback(Node):
     """ROLLBACK, or ROLLBACK TO SAVEPOINT `savepoint`."""
 
@@ -852,17 +757,14 @@ class Rollback(Node):
     chain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Savepoint(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Release(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class SetTransaction(Node):
     """SET TRANSACTION …, or SET SESSION CHARACTERISTICS AS TRANSACTION … (session True)."""
 
@@ -870,7 +772,6 @@ class SetTransaction(Node):
     session: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class SetConstraints(Node):
     """SET CONSTRAINTS ALL (names empty) | names IMMEDIATE | DEFERRED."""
 
@@ -878,7 +779,6 @@ class SetConstraints(Node):
     deferred: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Set(Node):
     """SET [SESSION | LOCAL] name = | TO values; values empty: DEFAULT. SET TIME ZONE x is the setting "timezone"."""
 
@@ -887,28 +787,24 @@ class Set(Node):
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class SetSystemTime(Node):
     """SET SYSTEM_TIME AS OF moment | DEFAULT (None)."""
 
     moment: Moment | None
 
 
-@dataclass(frozen=True, slots=True)
 class Show(Node):
     """SHOW name; "all" for SHOW ALL."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Explain(Node):
     statement: Statement
     analyze: bool = False
     code: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Checkpoint(Node):
     pass
 
@@ -920,8 +816,7 @@ Statement = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Record):
     """What a text holds: its statements in order, each with its own text and offset, and its parameters.
 
     `parameters`: for `?` marks a tuple of ints 0..n-1, for named ones the names in order of first appearance; a text that mixes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventdb import errors
+from eventdb.model.record import fields
 from eventdb.sql.parser import ast
 
 MAXIMUM_DEPTH = 5_000
@@ -50,5 +51,5 @@ def children(node: ast.Node) -> list[Any]:
     cls = type(node)
     names = _fields.get(cls)
     if names is None:
-        names = _fields[cls] = tuple(name for name in cls.__dataclass_fields__ if name != "position")
+        names = _fields[cls] = tuple(f.name for f in fields(cls) if f.name != "position")
     return [getattr(node, name) for name in names]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from eventdb import errors
+from eventdb.model.record import replace
 from eventdb.sql.parser import ast
 from eventdb.sql.parser.rendering import render
 from eventdb.sql.parser.symbols import Actions, Symbols

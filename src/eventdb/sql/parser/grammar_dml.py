@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb import errors
+from eventdb.model.record import replace
 from eventdb.sql.parser import ast
 from eventdb.sql.parser.symbols import Actions, Symbols
 

@@ -6,10 +6,10 @@ parentheses), `expression` adds comparison, predicates, NOT, AND and OR. So BETW
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from eventdb import errors
+from eventdb.model.record import replace
 from eventdb.sql.parser import ast
 from eventdb.sql.parser.interval import interval_text
 from eventdb.sql.parser.symbols import Actions, Symbols

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from eventdb.model.record import replace
 from eventdb.model.schema import Index
 from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, Parameter
 from eventdb.sql.planner.costs import Costs

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from eventdb.errors import (
@@ -23,6 +22,7 @@ from eventdb.errors import (
 )
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, Kind
+from eventdb.model.record import fields, replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import Column, Constant, Expr, OrderKey
@@ -424,5 +424,5 @@ def mentions(node: Any, name: str) -> bool:
         if isinstance(top, tuple):
             stack.extend(top)
         elif isinstance(top, ast.Node):
-            stack.extend(getattr(top, f) for f in top.__dataclass_fields__)
+            stack.extend(getattr(top, f.name) for f in fields(top))
     return False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
+from eventdb.model.record import replace
 from eventdb.sql.expressions import compiler as expressions
 from eventdb.sql.expressions.bound import END, Column, Expr, OrderKey, SubqueryExpression
 from eventdb.sql.planner import nodes as plan

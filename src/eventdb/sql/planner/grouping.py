@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventdb.errors import GroupingError
+from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Aggregate as AggregateCall
 from eventdb.sql.expressions.bound import Column, Expr, OrderKey
 from eventdb.sql.planner.nodes import Access, Aggregate, Filter, Node

@@ -12,9 +12,9 @@ The binder makes Scan, Join and the like; the rules turn them into the physical 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from eventdb.model.record import Record, field
 from eventdb.model.schema import Index, Table
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.expressions.bound import Aggregate as AggregateCall
@@ -23,24 +23,20 @@ from eventdb.sql.expressions.bound import Expr, OrderKey
 JoinKind = Literal["inner", "left", "full"]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Record):
     """Base of all plan nodes."""
 
 
-@dataclass(frozen=True, slots=True)
 class Single(Node):
     """One row without columns: SELECT without FROM."""
 
 
-@dataclass(frozen=True, slots=True)
 class Empty(Node):
     """No rows; `input` is what it stands for, kept for its relations."""
 
     input: Node
 
 
-@dataclass(frozen=True, slots=True)
 class Access(Node):
     """A way to read a stored table at a moment. `versions`: rows of all times in the moment's span, with END."""
 
@@ -51,7 +47,6 @@ class Access(Node):
     versions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Scan(Access):
     """All rows; `ordered`: in key order, `reverse`: backwards."""
 
@@ -59,15 +54,13 @@ class Scan(Access):
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class KeyLookup(Access):
     """The rows of given primary keys; each key has one expression for each key column. Several: distinct keys of an IN list."""
 
     keys: tuple[tuple[Expr, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Record):
     """Equal leading components, then a range on the next: (expression, whether the bound itself is left out)."""
 
     prefix: tuple[Expr, ...] = ()
@@ -75,7 +68,6 @@ class Bounds:
     high: tuple[Expr, bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class KeyRange(Access):
     """Rows in a range of the primary key, in key order."""
 
@@ -83,7 +75,6 @@ class KeyRange(Access):
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IndexLookup(Access):
     """Rows whose leading index columns equal given values; several sets of values for an IN list. `unique`: at most one row for each."""
 
@@ -92,7 +83,6 @@ class IndexLookup(Access):
     unique: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class IndexRange(Access):
     """Rows in a range of an index. Unless `ordered`, a scan takes its place when the range turns out to be wide."""
 
@@ -102,7 +92,6 @@ class IndexRange(Access):
     ordered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class SystemScan(Node):
     """A computed relation of the engine; its rows have ordinals from 0."""
 
@@ -111,7 +100,6 @@ class SystemScan(Node):
     alias: str
 
 
-@dataclass(frozen=True, slots=True)
 class Values(Node):
     """Rows of expressions."""
 
@@ -119,7 +107,6 @@ class Values(Node):
     rows: tuple[tuple[Expr, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Series(Node):
     """generate_series(start, stop, step): column 0 (and the ordinality in column 1)."""
 
@@ -128,7 +115,6 @@ class Series(Node):
     alias: str
 
 
-@dataclass(frozen=True, slots=True)
 class CommonScan(Node):
     """A reading of a materialised common table."""
 
@@ -137,7 +123,6 @@ class CommonScan(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Filter(Node):
     """Rows for which all conditions are TRUE."""
 
@@ -145,7 +130,6 @@ class Filter(Node):
     conditions: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Project(Node):
     """Computed columns as one more relation beside those of the input."""
 
@@ -154,7 +138,6 @@ class Project(Node):
     expressions: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Join(Node):
     """A join as written; `right` may name columns of `left`."""
 
@@ -164,7 +147,6 @@ class Join(Node):
     conditions: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class HashJoin(Node):
     """For each row of `left` those of `right`, kept in a hash table, with equal keys, and the conditions TRUE.
 
@@ -180,7 +162,6 @@ class HashJoin(Node):
     unique: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class NestedLoop(Node):
     """For each row of `left` all of `right`, which may depend on that row (an index join, LATERAL)."""
 
@@ -190,7 +171,6 @@ class NestedLoop(Node):
     conditions: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class SemiJoin(Node):
     """Rows of `left` with a match in `right`; `right_keys` equal `left_keys` and the conditions TRUE."""
 
@@ -201,7 +181,6 @@ class SemiJoin(Node):
     conditions: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class AntiJoin(Node):
     """Rows of `left` without a match in `right`. `null_aware`: as NOT IN has it, where a NULL on either side is no answer."""
 
@@ -213,7 +192,6 @@ class AntiJoin(Node):
     null_aware: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Lookup(Node):
     """Rows of `input`, read once into a hash table, whose keys equal values of an outer query's row."""
 
@@ -222,7 +200,6 @@ class Lookup(Node):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Aggregate(Node):
     """Groups and aggregates as a new relation: first the group expressions, then the aggregates. `grouped` False: exactly one row."""
 
@@ -233,13 +210,11 @@ class Aggregate(Node):
     grouped: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class Sort(Node):
     input: Node
     keys: tuple[OrderKey, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class TopN(Node):
     """The first rows in an order, from `offset` on."""
 
@@ -249,7 +224,6 @@ class TopN(Node):
     offset: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Limit(Node):
     """Rows from `offset` on, at most `limit`; `ties`: the order whose equals of the last row follow (WITH TIES)."""
 
@@ -259,7 +233,6 @@ class Limit(Node):
     ties: tuple[OrderKey, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Distinct(Node):
     """The first row for each value of `on`."""
 
@@ -267,7 +240,6 @@ class Distinct(Node):
     on: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class SetOperation(Node):
     """UNION, INTERSECT, EXCEPT of inputs, each with its output columns, as a new relation."""
 
@@ -278,8 +250,7 @@ class SetOperation(Node):
     outputs: tuple[tuple[Expr, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(Record):
     """A common table to be kept: `number` is what CommonScan names.
 
     `recursive`: the second term, `recursive_outputs` its columns, `working` the number under which it reads the rows found last; `distinct`:
@@ -297,7 +268,6 @@ class Common:
     materialized: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class CommonTables(Node):
     """Common tables kept for the plan below them."""
 
@@ -305,15 +275,13 @@ class CommonTables(Node):
     tables: tuple[Common, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Collect(Node):
     """The rows so far in a list: where a pipeline would nest deeper than Python allows."""
 
     input: Node
 
 
-@dataclass(frozen=True, slots=True)
-class BoundQuery:
+class BoundQuery(Record):
     """A query bound: its plan, the expressions of its columns over the plan's relations, their names."""
 
     plan: Node

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
+from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Comparison, Expr
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.nodes import (
@@ -52,7 +52,7 @@ def descend(item: object, change: Callable[[object], object]) -> object:
     def step(part: object) -> object:
         if isinstance(part, SubqueryExpression):
             operands = tuple(step(operand) for operand in part.operands)
-            return replace(part, operands=operands, query=change(part.query))  # type: ignore[arg-type]
+            return replace(part, operands=operands, query=change(part.query))
         return rebuild(part, step)
 
     return rebuild(item, step)

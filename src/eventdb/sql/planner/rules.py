@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Expr, IsNull, Logical, SubqueryExpression
 from eventdb.sql.planner.access import best_access, ordered_access
 from eventdb.sql.planner.costs import Costs

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventdb.errors import AmbiguousColumn, Error, NotSupportedError, UndefinedColumn, UndefinedTable
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ, DataType
+from eventdb.model.record import replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.binder import coerce
 from eventdb.sql.expressions.bound import END, Call, Column, Expr

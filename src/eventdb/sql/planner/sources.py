@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eventdb.errors import (
@@ -19,6 +18,7 @@ from eventdb.errors import (
 )
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, Kind
+from eventdb.model.record import replace
 from eventdb.model.schema import Relation, Table, View
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.expressions import binder as expressions

@@ -1,12 +1,12 @@
-"""Walking and rewriting bound expressions and plans, by the fields of their dataclasses."""
+"""Walking and rewriting bound expressions and plans, by the fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
+from eventdb.model.record import fields, replace
 from eventdb.sql.expressions.bound import (
     Aggregate,
     BoundExpression,
@@ -26,7 +26,7 @@ _PARTS = (BoundExpression, OrderKey, FrameBound, Node, Bounds, BoundQuery, Commo
 
 @cache
 def _fields_of(kind: Any) -> tuple[str, ...]:
-    """The fields of a dataclass that may hold expressions or plans."""
+    """The fields that may hold expressions or plans."""
     skip = {
         "datatype", "nullable", "position", "table", "index", "alias", "relation", "function", "render", "globals", "name", "names", "details", "value"
     }  # fmt: skip
@@ -156,7 +156,7 @@ def rebuild(item: T, change: Callable[[Any], Any]) -> T:
         new = _rebuilt(old, change)
         if new is not old:
             changed[name] = new
-    return replace(item, **changed) if changed else item  # type: ignore[type-var]
+    return replace(item, **changed) if changed else item
 
 
 def _rebuilt(item: Any, change: Callable[[Any], Any]) -> Any:
@@ -165,7 +165,7 @@ def _rebuilt(item: Any, change: Callable[[Any], Any]) -> Any:
         return parts if any(a is not b for a, b in zip(parts, item, strict=True)) else item
     if isinstance(item, Node | BoundExpression):
         return change(item)
-    if isinstance(item, _PARTS) and is_dataclass(item):
+    if isinstance(item, _PARTS):
         return rebuild(item, change)
     return item
 
