@@ -69,9 +69,9 @@ def statements(text: str) -> list[tuple[str, str | None]]:
 def sqlstate(connection: eventdb.Connection, statement: str) -> str | None:
     """What the statement fails with, or None."""
     try:
-        connection.execute(statement).fetchmany(1000)
-    except eventdb.InterfaceError:
-        return None  # it ran, and has no rows to fetch
+        cursor = connection.execute(statement)
+        if cursor.description is not None:
+            cursor.fetchall()
     except eventdb.Error as problem:
         return f"{problem.sqlstate}"
     return None
