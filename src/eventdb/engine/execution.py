@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import system_tables
 from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
 from eventdb.model.event import SequenceAdvanced
-from eventdb.model.schema import Sequence, Table
+from eventdb.model.schema import Sequence as SequenceDefinition
+from eventdb.model.schema import Table
 from eventdb.model.transaction import END_OF_TIME, datetime_of
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.reader import StateReader, TableReader
@@ -37,7 +38,7 @@ class Execution:
         session: Session,
         reader: StateReader,
         transaction: Transaction | None,
-        positions: tuple[tuple[int | None, int | None], ...] = PRESENT,
+        positions: Sequence[tuple[int | None, int | None]] = PRESENT,
     ) -> None:
         self.session = session
         self.reader = reader
@@ -105,7 +106,7 @@ class Execution:
         self.transaction.check_writable()
         return self.transaction
 
-    def _sequence(self, transaction: Transaction, sequence_id: int) -> Sequence:
+    def _sequence(self, transaction: Transaction, sequence_id: int) -> SequenceDefinition:
         sequence = transaction.catalog.sequences.get(sequence_id)
         if sequence is None:
             raise UndefinedTable(f"the sequence {sequence_id} has been dropped")

@@ -378,8 +378,9 @@ class Session(Control):
     def _define(self, statement: Statement) -> Result:
         def work(transaction: Transaction) -> Result:
             preparer = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0])
-            execution = Execution(self, transaction.queries, transaction)
-            define.execute(transaction, statement.node, preparer.environment(statement), execution)
+            env, positions = preparer.definition(statement)
+            execution = Execution(self, transaction.queries, transaction, positions)
+            define.execute(transaction, statement.node, env, execution)
             return Result()
 
         return self._in_transaction(work, True)

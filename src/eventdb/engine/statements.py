@@ -189,6 +189,13 @@ class Preparer:
             statistics=self._row_count,
         )
 
+    def definition(self, statement: Statement) -> tuple[Environment, Sequence[Position]]:
+        """What to bind a definition in, and the positions that its query will read at: they come to stand there while it is bound."""
+        env = self.environment(statement)
+        execution = Execution(self._session, self._reader, self._session.transaction)
+        env.moment = moments = MomentBinder(self._reader, execution, lambda known: (), env, self._reader.catalog, self._own)
+        return env, moments.positions
+
     def _row_count(self, table: Table) -> int:
         transaction = self._session.transaction
         reader = self._reader if transaction is None else transaction.present

@@ -108,7 +108,8 @@ class MomentBinder:
     """
 
     def __init__(
-        self, reader: StateReader, execution: Any, values: Callable[[Sequence[Any]], tuple[Any, ...]], env: Environment, present: Catalog
+        self, reader: StateReader, execution: Any, values: Callable[[Sequence[Any]], tuple[Any, ...]], env: Environment, present: Catalog,
+        own: Position = (None, None),
     ) -> None:
         self._reader = reader
         self._execution = execution
@@ -117,14 +118,17 @@ class MomentBinder:
         self._present = present
         self.clauses: list[PreparedTime] = []
         self.catalogs: list[Catalog] = []
+        self.positions: list[Position] = [own]
+        """The statement's own position and those of the clauses, while it was bound."""
 
     def __call__(self, clause: ast.SystemTime) -> BoundMoment:
         prepared = prepare_time(clause, self._env)
         try:
-            _, last = prepared.resolve(self._execution, self._values(self._env.parameter_types), self._reader)
+            position = prepared.resolve(self._execution, self._values(self._env.parameter_types), self._reader)
         except (DataError, SnapshotTooOld) as error:
-            raise error.at(clause.position, self._env.text) from None
-        catalog = catalog_for(self._reader, last, self._present)
+            raise error.at(clause.position) from None
+        catalog = catalog_for(self._reader, position[1], self._present)
+        self.positions.append(position)
         self.clauses.append(prepared)
         self.catalogs.append(catalog)
         return BoundMoment(len(self.clauses), catalog)

@@ -87,8 +87,8 @@ def relation_renamed(text: str, old: tuple[str, str], new: tuple[str, str]) -> s
     """A view's text after a relation got another name; what refers to it keeps seeing the old name, as an alias."""
 
     def visit(node: ast.TableRef) -> ast.TableRef:
-        if node.name.parts != old:
-            return node
+        if node.name.parts != old or (node.system_time is not None and node.system_time.kind != "all"):
+            return node  # the past knows it by its old name
         alias = node.alias or (ast.Alias(old[1]) if old[1] != new[1] else None)
         return record.replace(node, name=record.replace(node.name, parts=new), alias=alias)
 
@@ -170,6 +170,8 @@ def _star_names(star: ast.Star, select: ast.Select, env: Environment) -> list[as
 
 def _names_of(item: ast.TableExpression, env: Environment) -> list[ast.Name] | None:
     if isinstance(item, ast.TableRef):
+        if item.system_time is not None and item.system_time.kind != "all":
+            return None  # its columns are those of the moment
         relation = find(env, item.name)
         if isinstance(relation, Table):
             columns = [c.name for c in relation.visible]
