@@ -143,7 +143,7 @@ class Fake:
         first, last = self.positions[moment]
         return FakeTable(table, self.stored[table.id], self.catalog, None if first is None else last)
 
-    def system_rows(self, table: SystemTable) -> list[tuple[Any, ...]]:
+    def system_rows(self, table: SystemTable, moment: int) -> list[tuple[Any, ...]]:
         return self.system_data[table.name]
 
     def transaction_time(self, number: int | None) -> datetime.datetime:

@@ -65,8 +65,8 @@ class Execution:
             return self.statement_timestamp
         return datetime_of(self.transaction.started)
 
-    def system_rows(self, table: SystemTable) -> Iterable[tuple[Any, ...]]:
-        return system_tables.rows(table, self)
+    def system_rows(self, table: SystemTable, moment: int) -> Iterable[tuple[Any, ...]]:
+        return system_tables.rows(table, self, self.positions[moment][1])
 
     def transaction_time(self, number: int | None) -> datetime.datetime:
         if number is None:

@@ -13,10 +13,12 @@ from eventdb.model.transaction import datetime_of
 from eventdb.sql.environment import SystemTable
 
 if TYPE_CHECKING:
+    from eventdb.engine.database import Database
     from eventdb.engine.execution import Execution
 
 Row = tuple[Any, ...]
-Rows = Callable[["Execution", Catalog], Iterable[Row]]
+Rows = Callable[["Database", Catalog, int], Iterable[Row]]
+"""The database, the schema at the moment that is read, and the last transaction that can be seen → rows."""
 DATABASE = "eventdb"
 """The catalog name that information_schema shows."""
 _OWNER = "eventdb"
@@ -34,12 +36,14 @@ def _table(schema: str, name: str, **columns: DataType) -> Callable[[Rows], Rows
     return register
 
 
-def rows(table: SystemTable, execution: Execution) -> Iterable[Row]:
-    """The rows of a system table as the statement sees them."""
-    reader = execution.reader
-    _, last = execution.positions[0]
+def rows(table: SystemTable, execution: Execution, last: int | None) -> Iterable[Row]:
+    """The rows of a system table as they were behind transaction `last`; None: as the statement's transaction sees them."""
+    reader, transaction = execution.reader, execution.transaction
+    until = reader.number if transaction is None else transaction.base.number
+    if last is not None:
+        until = min(last, until)
     catalog = reader.catalog if last is None else reader.catalog_at(last)
-    return _SOURCES[table.schema, table.name](execution, catalog)
+    return _SOURCES[table.schema, table.name](execution.session.database, catalog, until)
 
 
 # eventdb
@@ -49,13 +53,9 @@ def rows(table: SystemTable, execution: Execution) -> Iterable[Row]:
     "eventdb", "transactions", number=BIGINT, committed_at=TIMESTAMPTZ, actor=TEXT, reason=TEXT, correlation_id=TEXT, metadata=JSON,
     events=INTEGER, hash=BYTEA,
 )  # fmt: skip
-def _transactions(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _transactions(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     from eventdb.storage.codec import decode_body
 
-    database = execution.session.database
-    _, last = execution.positions[0]
-    reader = execution.reader
-    until = last if last is not None else execution.transaction.base.number if execution.transaction is not None else reader.number
     for record in database.log.read(database.log.first - 1, until):
         header, told = record.header, record.header.provenance
         yield (
@@ -68,7 +68,7 @@ def _transactions(execution: Execution, catalog: Catalog) -> Iterator[Row]:
     "eventdb", "indexes", schema_name=TEXT, table_name=TEXT, index_name=TEXT, is_unique=BOOLEAN, is_primary=BOOLEAN, is_constraint=BOOLEAN,
     ordinal_position=INTEGER, column_name=TEXT, expression=TEXT, descending=BOOLEAN, nulls_first=BOOLEAN, predicate=TEXT,
 )  # fmt: skip
-def _indexes(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _indexes(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
         primary = table.primary_key
         if primary is not None and primary.index_id is None:
@@ -96,12 +96,12 @@ def _yes(value: bool) -> str:
 
 
 @_table("information_schema", "information_schema_catalog_name", catalog_name=TEXT)
-def _catalog_name(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _catalog_name(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     yield (DATABASE,)
 
 
 @_table("information_schema", "schemata", catalog_name=TEXT, schema_name=TEXT, schema_owner=TEXT, schema_comment=TEXT)
-def _schemata(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _schemata(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for name in sorted({*catalog.schemas, "information_schema", "eventdb"}):
         yield (DATABASE, name, _OWNER, catalog.schemas.get(name))
 
@@ -110,7 +110,7 @@ def _schemata(execution: Execution, catalog: Catalog) -> Iterator[Row]:
     "information_schema", "tables", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, table_type=TEXT, is_insertable_into=TEXT,
     is_typed=TEXT, table_comment=TEXT,
 )  # fmt: skip
-def _information_tables(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _information_tables(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
         yield (DATABASE, table.schema, table.name, "BASE TABLE", "YES", "NO", table.comment)
     for view in catalog.views.values():
@@ -126,7 +126,7 @@ def _information_tables(execution: Execution, catalog: Catalog) -> Iterator[Row]
     is_identity=TEXT, identity_generation=TEXT, identity_start=TEXT, identity_increment=TEXT, identity_maximum=TEXT,
     identity_minimum=TEXT, identity_cycle=TEXT, is_generated=TEXT, generation_expression=TEXT, is_updatable=TEXT, column_comment=TEXT,
 )  # fmt: skip
-def _columns(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _columns(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
         for place, column in enumerate(table.visible, 1):
             yield _column_row(catalog, table, column, place)
@@ -195,7 +195,7 @@ def _kind(constraint: Unique | Check | ForeignKey) -> str:
     table_schema=TEXT, table_name=TEXT, constraint_type=TEXT, is_deferrable=TEXT, initially_deferred=TEXT, enforced=TEXT,
     nulls_distinct=TEXT, constraint_comment=TEXT,
 )  # fmt: skip
-def _table_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _table_constraints(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table, constraint in _constraints(catalog):
         deferrable, deferred = getattr(constraint, "deferrable", False), getattr(constraint, "deferred", False)
         distinct = _yes(constraint.nulls_distinct) if isinstance(constraint, Unique) and not constraint.primary else None
@@ -219,7 +219,7 @@ def _referenced_key(catalog: Catalog, key: ForeignKey) -> tuple[Table, Unique | 
     "information_schema", "key_column_usage", constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT, table_catalog=TEXT,
     table_schema=TEXT, table_name=TEXT, column_name=TEXT, ordinal_position=INTEGER, position_in_unique_constraint=INTEGER,
 )  # fmt: skip
-def _key_column_usage(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _key_column_usage(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table, constraint in _constraints(catalog):
         if isinstance(constraint, Check):
             continue
@@ -238,7 +238,7 @@ def _key_column_usage(execution: Execution, catalog: Catalog) -> Iterator[Row]:
     "information_schema", "constraint_column_usage", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, column_name=TEXT,
     constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT,
 )  # fmt: skip
-def _constraint_column_usage(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _constraint_column_usage(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table, constraint in _constraints(catalog):
         if isinstance(constraint, Check):
             continue
@@ -254,7 +254,7 @@ def _constraint_column_usage(execution: Execution, catalog: Catalog) -> Iterator
     unique_constraint_catalog=TEXT, unique_constraint_schema=TEXT, unique_constraint_name=TEXT, match_option=TEXT, update_rule=TEXT,
     delete_rule=TEXT,
 )  # fmt: skip
-def _referential_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _referential_constraints(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table, constraint in _constraints(catalog):
         if isinstance(constraint, ForeignKey):
             parent, unique = _referenced_key(catalog, constraint)
@@ -265,7 +265,7 @@ def _referential_constraints(execution: Execution, catalog: Catalog) -> Iterator
 
 
 @_table("information_schema", "check_constraints", constraint_catalog=TEXT, constraint_schema=TEXT, constraint_name=TEXT, check_clause=TEXT)
-def _check_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _check_constraints(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table, constraint in _constraints(catalog):
         if isinstance(constraint, Check):
             yield (DATABASE, table.schema, constraint.name, constraint.expression)
@@ -279,7 +279,7 @@ def _check_constraints(execution: Execution, catalog: Catalog) -> Iterator[Row]:
     "information_schema", "views", table_catalog=TEXT, table_schema=TEXT, table_name=TEXT, view_definition=TEXT, check_option=TEXT,
     is_updatable=TEXT, is_insertable_into=TEXT,
 )  # fmt: skip
-def _views(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _views(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for view in sorted(catalog.views.values(), key=lambda v: (v.schema, v.name)):
         yield (DATABASE, view.schema, view.name, view.query, "NONE", "NO", "NO")
 
@@ -289,7 +289,7 @@ def _views(execution: Execution, catalog: Catalog) -> Iterator[Row]:
     numeric_precision=INTEGER, numeric_precision_radix=INTEGER, numeric_scale=INTEGER, start_value=TEXT, minimum_value=TEXT,
     maximum_value=TEXT, increment=TEXT, cycle_option=TEXT,
 )  # fmt: skip
-def _sequences(execution: Execution, catalog: Catalog) -> Iterator[Row]:
+def _sequences(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for s in sorted(catalog.sequences.values(), key=lambda s: (s.schema, s.name)):
         if s.owner is not None and _is_identity(catalog, s):
             continue

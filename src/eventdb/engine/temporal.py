@@ -11,9 +11,10 @@ import datetime
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from eventdb.errors import DataError, InvalidParameterValue, SnapshotTooOld
+from eventdb.errors import DataError, DatatypeMismatch, InvalidParameterValue, SnapshotTooOld
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ
 from eventdb.model.transaction import UTC, datetime_of, microseconds_of
@@ -70,9 +71,12 @@ class PreparedTime:
 
 
 def number_of(value: int, reader: StateReader) -> int:
-    """Checks a transaction number."""
-    if value < 0 or value > reader.number:
-        raise InvalidParameterValue(f"there is no transaction {value}: the database stands at transaction {reader.number}")
+    """Checks a transaction number: 0 (before the first) or that of one committed, so not the one that a draft will have."""
+    if value and reader.time_of(value) is None:
+        head = reader.number
+        if head and reader.time_of(head) is None:
+            head -= 1
+        raise InvalidParameterValue(f"there is no transaction {value}: the database stands at transaction {head}")
     return value
 
 
@@ -90,7 +94,16 @@ def number_at(moment: datetime.datetime, reader: StateReader, before: bool = Fal
 def prepare_moment(moment: ast.Moment, env: Environment) -> PreparedMoment:
     """Bind a moment's expression; parameter types that it implies are put into `env`."""
     wanted = BIGINT if moment.transaction else TIMESTAMPTZ
-    return PreparedMoment(compiler.prepare_constant(moment.expression, env, wanted), moment.transaction, moment.expression.position)
+    expression = moment.expression
+    given = expression.value if isinstance(expression, ast.Literal) else None
+    if moment.transaction and isinstance(given, Decimal):
+        raise DatatypeMismatch(f"a transaction number is a whole number, not {given}").at(expression.position, env.text)
+    try:
+        return PreparedMoment(compiler.prepare_constant(expression, env, wanted), moment.transaction, expression.position)
+    except DatatypeMismatch as error:
+        if type(given) is int:
+            error.hint = f"A position is written TRANSACTION {given}."
+        raise
 
 
 def prepare_time(clause: ast.SystemTime, env: Environment) -> PreparedTime:

@@ -83,7 +83,9 @@ class Execution(Protocol):
         """The rows of `table` at moment `moment` (an index into `positions`)."""
         ...
 
-    def system_rows(self, table: SystemTable) -> Iterable[tuple[Any, ...]]: ...
+    def system_rows(self, table: SystemTable, moment: int) -> Iterable[tuple[Any, ...]]:
+        """The rows of a computed relation at moment `moment`."""
+        ...
 
     def transaction_time(self, number: int | None) -> datetime.datetime:
         """The commit time of a transaction; the transaction's own start for one not yet committed; END_OF_TIME for None."""

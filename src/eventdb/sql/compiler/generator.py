@@ -321,7 +321,7 @@ class Generator(expressions.SourceEmitter):
         return steps, result
 
     def _systemscan(self, node: plan.SystemScan, need: Need) -> Steps:
-        return [For(f"r{node.relation}", f"cx.system_rows({self.constant(node.table)})", note=f"SystemScan {node.alias}")]
+        return [For(f"r{node.relation}", f"cx.system_rows({self.constant(node.table)}, {node.moment})", note=f"SystemScan {node.alias}")]
 
     def _values(self, node: plan.Values, need: Need) -> Steps:
         rows = [self.tuple_of([self.value(e) for e in row]) for row in node.rows]

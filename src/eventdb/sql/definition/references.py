@@ -170,9 +170,8 @@ def _star_names(star: ast.Star, select: ast.Select, env: Environment) -> list[as
 
 def _names_of(item: ast.TableExpression, env: Environment) -> list[ast.Name] | None:
     if isinstance(item, ast.TableRef):
-        if item.system_time is not None and item.system_time.kind != "all":
-            return None  # its columns are those of the moment
-        relation = find(env, item.name)
+        then = env if item.system_time is None else record.replace(env, catalog=env.moment(item.system_time).catalog)
+        relation = find(then, item.name)
         if isinstance(relation, Table):
             columns = [c.name for c in relation.visible]
         elif isinstance(relation, View):

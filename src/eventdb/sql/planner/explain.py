@@ -131,7 +131,7 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
             name = node.table.name if node.alias == node.table.name else f"{node.table.name} {node.alias}"
             return f" {name}{moment}{_access(node, emitter)}"
         case plan.SystemScan():
-            return f" {node.table.schema}.{node.table.name}"
+            return f" {node.table.schema}.{node.table.name}{f' at moment {node.moment}' if node.moment else ''}"
         case plan.CommonScan():
             return f" {node.name}"
         case plan.Filter():

@@ -93,11 +93,12 @@ class IndexRange(Access):
 
 
 class SystemScan(Node):
-    """A computed relation of the engine; its rows have ordinals from 0."""
+    """A computed relation of the engine, at a moment; its rows have ordinals from 0."""
 
     relation: int
     table: SystemTable
     alias: str
+    moment: int = 0
 
 
 class Values(Node):

@@ -11,6 +11,7 @@ from eventdb.errors import (
     Error,
     InvalidColumnReference,
     NotSupportedError,
+    ObjectNotInPrerequisiteState,
     UndefinedColumn,
     UndefinedFunction,
     UndefinedTable,
@@ -94,16 +95,18 @@ def table_reference(binder: Binder, node: ast.TableRef, scope: QueryScope) -> Fr
             scope.fail(NotSupportedError, f'versions of the view "{found.name}" are not supported: only AS OF', node.position)
         return view_source(binder, found, node, scope, moment, catalog)
     if isinstance(found, SystemTable):
-        if node.system_time is not None:
-            scope.fail(
-                NotSupportedError, f"FOR SYSTEM_TIME on the system table {found.schema}.{found.name} is not supported", node.position
-            )
-        return system_source(binder, found, node.alias, scope)
+        if versions:
+            message = f"versions of the system table {found.schema}.{found.name} are not supported: only AS OF"
+            scope.fail(NotSupportedError, message, node.position)
+        return system_source(binder, found, node.alias, scope, moment)
     name = ".".join(parts)
     if found is not None:
         scope.fail(WrongObjectType, f'"{name}" is not a table or view', node.position)
     known = [*(t.name for t in catalog.tables.values()), *(v.name for v in catalog.views.values()), *scope.commons]
-    scope.fail(UndefinedTable, f'relation "{name}" does not exist', node.position, similar(parts[-1], known))
+    hint = similar(parts[-1], known)
+    if node.system_time is not None and find_relation(binder, binder.environment.catalog, parts) is not None:
+        hint = "It exists now, but did not at that moment."
+    scope.fail(UndefinedTable, f'relation "{name}" does not exist', node.position, hint)
 
 
 def find_relation(binder: Binder, catalog: Catalog, parts: Sequence[str]) -> Relation | SystemTable | None:
@@ -153,10 +156,11 @@ def common_source(binder: Binder, entry: CommonEntry, node: ast.TableRef, scope:
     return one_source(CommonScan(relation, entry.number, name), columns, node.alias, name, None, scope)
 
 
-def system_source(binder: Binder, table: SystemTable, alias: ast.Alias | None, scope: QueryScope) -> FromItem:
+def system_source(binder: Binder, table: SystemTable, alias: ast.Alias | None, scope: QueryScope, moment: int = 0) -> FromItem:
     relation = next(binder.numbers)
     columns = [Named(n, Column(t, relation, i, n)) for i, (n, t) in enumerate(table.columns)]
-    return one_source(SystemScan(relation, table, alias.name if alias else table.name), columns, alias, table.name, table.schema, scope)
+    plan = SystemScan(relation, table, alias.name if alias else table.name, moment)
+    return one_source(plan, columns, alias, table.name, table.schema, scope)
 
 
 def view_source(binder: Binder, view: View, node: ast.TableRef, scope: QueryScope, moment: int, catalog: Catalog) -> FromItem:
@@ -169,7 +173,10 @@ def view_source(binder: Binder, view: View, node: ast.TableRef, scope: QueryScop
         bound = Binder(environment, binder.numbers, moment, catalog).query(parse_query(view.query))
     except Error as error:
         raise error.at(None, view.query) from None
-    bound = replace(bound, names=tuple(name for name, _ in view.columns) or bound.names)
+    if len(bound.outputs) != len(view.columns):
+        message = f'view "{view.name}" has {len(view.columns)} columns, but its query gives {len(bound.outputs)} at this moment'
+        scope.fail(ObjectNotInPrerequisiteState, message, node.position)
+    bound = replace(bound, names=tuple(name for name, _ in view.columns))
     alias = node.alias or ast.Alias(view.name)
     item = derived(binder, bound, alias, scope, node.position)
     if node.alias is None:
