@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,7 @@ from eventdb.model.event import (
     TableRewritten,
 )
 from eventdb.model.keys import component
+from eventdb.model.record import replace
 from eventdb.model.schema import Column, Index, IndexColumn, Sequence, Table
 from eventdb.model.value import MAX_KEY, NAN_KEY
 from eventdb.storage.state import State

@@ -5,13 +5,12 @@ The whole statement is undone when a step fails.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventdb.engine.define_alter import alter_object, alter_table
 from eventdb.engine.define_rows import build_index
 from eventdb.engine.transaction import Transaction
 from eventdb.errors import NotSupportedError
 from eventdb.model.event import Event, IndexCreated, RowsInserted, TableCreated
+from eventdb.model.record import replace
 from eventdb.sql.definition.comments import comment_on
 from eventdb.sql.definition.dropping import drop
 from eventdb.sql.definition.indexes import create_index

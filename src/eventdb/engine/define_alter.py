@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from eventdb.engine.define_columns import add_column, alter_type, drop_column, drop_expression, set_default, set_identity, set_not_null
@@ -11,6 +10,7 @@ from eventdb.engine.define_rows import build_index, check_foreign_key, check_not
 from eventdb.engine.transaction import Transaction
 from eventdb.errors import NotSupportedError, UndefinedObject, UndefinedTable, WrongObjectType
 from eventdb.model.event import IndexDropped, TableAltered
+from eventdb.model.record import replace
 from eventdb.model.schema import ForeignKey, Index, Sequence, Table, Unique, View
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique
 from eventdb.sql.definition.dropping import refuse

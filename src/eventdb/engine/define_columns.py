@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from eventdb.engine.define_rows import all_rows, check_foreign_key, check_not_null, check_rows, rewritten, unclustered
@@ -19,6 +18,7 @@ from eventdb.errors import (
 )
 from eventdb.model.datatype import DataType, Kind
 from eventdb.model.event import IndexDropped, SequenceCreated, SequenceDropped, TableAltered, ViewDropped
+from eventdb.model.record import replace
 from eventdb.model.schema import Check, Column, ForeignKey, Identity, Table, Unique
 from eventdb.sql.definition.columns import check_default, check_generated, column_type, define_column
 from eventdb.sql.definition.dropping import dependent_views, refuse

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from eventdb.engine.constraints import parent_exists, reference_values
 from eventdb.engine.transaction import Transaction
 from eventdb.errors import CheckViolation, NotNullViolation, UniqueViolation
 from eventdb.model.event import IndexCreated, TableRewritten
+from eventdb.model.record import replace
 from eventdb.model.schema import Check, Column, ForeignKey, Index, Table
 from eventdb.sql.definition.rows import Code
 from eventdb.sql.definition.tables import hidden_key

@@ -21,8 +21,8 @@ import datetime
 import decimal
 import enum
 import uuid
-from dataclasses import dataclass
 
+from eventdb.model.record import Record
 from eventdb.model.value import Interval
 
 
@@ -81,8 +81,7 @@ INTEGER_RANGES: dict[Kind, tuple[int, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DataType:
+class DataType(Record):
     """One SQL type with its modifiers.
 
     `length`: VARCHAR(n), CHAR(n); `precision`, `scale`: NUMERIC(p, s); `precision` alone: fractional digits (0-6) of a time type.

@@ -11,42 +11,37 @@ of the single key column, or a tuple of values for a composite key.
 from __future__ import annotations
 
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass
 from typing import Any
 
 from eventdb.model.datatype import DataType
+from eventdb.model.record import Record
 from eventdb.model.schema import Index, Sequence, Table, View
 
 Key = Any
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaCreated:
+class SchemaCreated(Record):
     name: str
     comment: str | None = None
     """Also logged, with the new comment, when the comment of an existing schema changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaDropped:
+class SchemaDropped(Record):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class TableCreated:
+class TableCreated(Record):
     table: Table
 
 
-@dataclass(frozen=True, slots=True)
-class TableAltered:
+class TableAltered(Record):
     """A change that rewrites no rows; `table` is the new definition, with the same id and storage."""
 
     table: Table
 
 
-@dataclass(frozen=True, slots=True)
-class TableRewritten:
+class TableRewritten(Record):
     """A change that rewrote every row: `table` has a new storage, whose first rows these are. Its indexes are built anew."""
 
     table: Table
@@ -54,66 +49,56 @@ class TableRewritten:
     rows: Rows[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class TableDropped:
+class TableDropped(Record):
     """The table, its indexes and the sequences it owns are gone from the catalog; its storage is closed."""
 
     table_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndexCreated:
+class IndexCreated(Record):
     """An index, built from the rows that are there. Also an index whose definition changed without its keys (renamed, commented)."""
 
     index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class IndexDropped:
+class IndexDropped(Record):
     index_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class ViewCreated:
+class ViewCreated(Record):
     """A view is created or replaced (same id)."""
 
     view: View
 
 
-@dataclass(frozen=True, slots=True)
-class ViewDropped:
+class ViewDropped(Record):
     view_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceCreated:
+class SequenceCreated(Record):
     """A sequence is created or altered (same id); its value is kept where it exists."""
 
     sequence: Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceDropped:
+class SequenceDropped(Record):
     sequence_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceAdvanced:
+class SequenceAdvanced(Record):
     """The last value that a sequence gave out; None puts it back to its start."""
 
     sequence_id: int
     value: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RowsInserted:
+class RowsInserted(Record):
     table_id: int
     types: tuple[DataType, ...]
     rows: Rows[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class RowsUpdated:
+class RowsUpdated(Record):
     """`keys` are those before the update; `slots` the changed columns, `values[i]` their new values in the row of `keys[i]`.
 
     Where key columns change, all the rows leave their old keys before any takes its new one.
@@ -127,8 +112,7 @@ class RowsUpdated:
     values: Rows[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class RowsDeleted:
+class RowsDeleted(Record):
     table_id: int
     key_types: tuple[DataType, ...]
     keys: Rows[Key]

@@ -9,7 +9,8 @@ shared closures over the list of fields. Making an instance costs a little more 
         comment: str = field(default="", compare=False)
 
 Fields are the annotations in order, those of the bases first; the defaults, `field(...)`, keyword-only fields, equality by class and
-compared fields, hash, repr and `__match_args__` are as with dataclasses. `replace` and `fields` stand for those of `dataclasses`.
+compared fields, hash, repr and `__match_args__` are as with dataclasses. `class Table(Record, derived=True)` gives instances room for
+`functools.cached_property`. `replace` and `fields` stand for those of `dataclasses`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
-_MISSING: Any = object()
+MISSING: Any = object()
+"""The default of a field that has none."""
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class Field:
         self.kw_only = kw_only
 
 
-def field(*, default: Any = _MISSING, compare: bool = True, repr: bool = True, kw_only: bool = False) -> Any:
+def field(*, default: Any = MISSING, compare: bool = True, repr: bool = True, kw_only: bool = False) -> Any:
     """A field with properties: left out of equality and hash (`compare`) or of `repr`, given by keyword only."""
     return Field(default, compare, repr, kw_only)
 
@@ -48,15 +50,18 @@ class RecordType(type):
 
     __fields__: tuple[Field, ...]
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False) -> None:
+        super().__init__(name, bases, namespace)
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False) -> RecordType:
         inherited = {f.name: f for base in reversed(bases) for f in getattr(base, "__fields__", ())}
-        own = {n: _field_of(n, namespace.pop(n, _MISSING)) for n in namespace.get("__annotations__", {})}
-        namespace["__slots__"] = tuple(n for n in own if n not in inherited)
+        own = {n: _field_of(n, namespace.pop(n, MISSING)) for n in namespace.get("__annotations__", {})}
+        namespace["__slots__"] = (*(n for n in own if n not in inherited), *(("__dict__",) if derived else ()))
         cls = super().__new__(mcls, name, bases, namespace)
         every = tuple({**inherited, **own}.values())
         positional = [f for f in every if not f.kw_only]
         cls.__fields__ = every
-        cls.__match_args__ = tuple(f.name for f in positional)  # type: ignore[misc]
+        cls.__match_args__ = tuple(f.name for f in positional)  # type: ignore[misc, attr-defined]
         if every:
             if "__init__" not in namespace:
                 cls.__init__ = _initializer(cls, positional, [f for f in every if f.kw_only])  # type: ignore[misc]
@@ -92,14 +97,14 @@ def _initializer(cls: type, positional: list[Field], by_keyword: list[Field]) ->
         if kwargs:
             for name, assign, default in rest[given:]:
                 value = kwargs.pop(name, default)
-                if value is _MISSING:
+                if value is MISSING:
                     raise TypeError(f"{cls.__name__} needs the argument {name}")
                 assign(self, value)
             if kwargs:
                 raise TypeError(f"{cls.__name__} got unexpected or repeated arguments {', '.join(kwargs)}")
         else:
             for name, assign, default in rest[given:]:
-                if default is _MISSING:
+                if default is MISSING:
                     raise TypeError(f"{cls.__name__} needs the argument {name}")
                 assign(self, default)
 

@@ -15,14 +15,16 @@ free of the SQL layer.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from eventdb.model.datatype import DataType
+from eventdb.model.record import Record
 
 DEFAULT_SCHEMA = "public"
 TEMPORARY_SCHEMA = "pg_temp"
+_NO_OPTIONS: Mapping[str, Any] = {}
 
 
 class Identity(enum.Enum):
@@ -42,8 +44,7 @@ class Action(enum.Enum):
     SET_DEFAULT = "SET DEFAULT"
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Record):
     """A column. `missing` is the value that rows written before the column was added have."""
 
     id: int
@@ -60,8 +61,7 @@ class Column:
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class Unique:
+class Unique(Record):
     """UNIQUE or PRIMARY KEY. `index_id` is the index that keeps it; None for a primary key that clusters the table."""
 
     name: str
@@ -74,8 +74,7 @@ class Unique:
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record):
     """CHECK (expression)."""
 
     name: str
@@ -83,8 +82,7 @@ class Check:
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class ForeignKey:
+class ForeignKey(Record):
     """FOREIGN KEY; columns by id, `referenced_columns` those of a unique key of `referenced_table`."""
 
     name: str
@@ -103,8 +101,7 @@ class ForeignKey:
 Constraint = Unique | Check | ForeignKey
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Record, derived=True):
     """A table.
 
     `key`: ids of the columns that cluster it: its primary key as declared at creation, or the hidden row id column. Fixed for one storage.
@@ -123,7 +120,7 @@ class Table:
     base_width: int = 1
     next_column_id: int = 1
     comment: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = _NO_OPTIONS
 
     @cached_property
     def visible(self) -> tuple[Column, ...]:
@@ -169,8 +166,7 @@ class Table:
         return tuple(c for c in self.constraints if isinstance(c, ForeignKey))
 
 
-@dataclass(frozen=True)
-class IndexColumn:
+class IndexColumn(Record):
     """One component of an index key: a column by id, or an expression as SQL text."""
 
     column_id: int | None
@@ -179,8 +175,7 @@ class IndexColumn:
     nulls_first: bool = False
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(Record):
     """An ordered index. `where` makes it partial; `constraint` marks the index that a UNIQUE or PRIMARY KEY constraint owns."""
 
     id: int
@@ -197,8 +192,7 @@ class Index:
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class View:
+class View(Record):
     """A view: its query as SQL text, and the names and types of its columns as bound when it was created."""
 
     id: int
@@ -210,8 +204,7 @@ class View:
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(Record):
     """A sequence. Its current value is part of the state, not of this definition. `owner` is (table id, column id)."""
 
     id: int

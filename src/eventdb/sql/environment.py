@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType
+from eventdb.model.record import Record
 from eventdb.model.schema import DEFAULT_SCHEMA, Table
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from eventdb.sql.reader import TableReader
 
 
-@dataclass(frozen=True, slots=True)
-class SystemTable:
+class SystemTable(Record):
     """A relation that is computed, not stored (information_schema, eventdb.transactions): its columns; rows come from `Execution.system_rows`."""
 
     schema: str
@@ -25,8 +25,7 @@ class SystemTable:
     columns: tuple[tuple[str, DataType], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BoundMoment:
+class BoundMoment(Record):
     """A FOR SYSTEM_TIME clause as bound: its place in `Execution.positions`, and the catalog to read names in."""
 
     index: int

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eventdb.model.datatype import DataType
+from eventdb.model.record import Record
 from eventdb.sql.environment import Execution
 
 Tuples = Sequence[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class ResultColumn:
+class ResultColumn(Record):
     """A column of a result."""
 
     name: str
@@ -21,8 +20,7 @@ class ResultColumn:
     nullable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedQuery:
+class PreparedQuery(Record):
     """A query ready to run.
 
     `run(execution, parameters)` gives the rows: a list where `streaming` is false, else an iterator of lists. Parameters are values in
@@ -40,8 +38,7 @@ class PreparedQuery:
     explain_analyze: Callable[[Execution, tuple[Any, ...]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedProjection:
+class PreparedProjection(Record):
     """Expressions ready to be computed over given rows (RETURNING, ON CONFLICT DO UPDATE, CHECK, USING).
 
     `run(execution, parameters, rows)`: with one source `rows` holds stored rows, with several tuples of stored rows (one for each source),

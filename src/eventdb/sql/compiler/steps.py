@@ -6,11 +6,11 @@ A pipeline is written as nested statements, or, where all is expressions, as one
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from eventdb.model.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Record):
     """For each item of `iterable`; `batches`: the items are lists of rows, one level above the rows."""
 
     target: str
@@ -19,20 +19,17 @@ class For:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Record):
     condition: str
 
 
-@dataclass(frozen=True, slots=True)
-class Let:
+class Let(Record):
     target: str
     source: str
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Record):
     """Count the rows that pass here for a plan node (EXPLAIN ANALYZE)."""
 
     node: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from eventdb.errors import UndefinedFunction, WrongObjectType
 from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, DOUBLE, INTERVAL, JSON, NUMERIC, TEXT, DataType, Kind
+from eventdb.model.record import Record
 from eventdb.model.value import MAX_KEY, MIN_KEY
 from eventdb.sql.expressions import arithmetic, intervals, json_values, statistics
 from eventdb.sql.expressions.aggregates import AggregateFunction
@@ -36,8 +36,7 @@ NO_DECIMAL = _NoDecimal(0)
 Maker = Callable[[str, tuple[DataType, ...]], AggregateFunction]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Record):
     """`counts`: numbers of arguments; `types`: what each argument is coerced to (None: kept), tried in order."""
 
     signatures: tuple[tuple[Kind | None, ...], ...]

@@ -25,11 +25,11 @@ Functions that need their input in order (percentile_cont, mode, or anything wit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from eventdb.model.datatype import DataType
+from eventdb.model.record import Record, field
 from eventdb.sql.expressions import compiler
 from eventdb.sql.expressions.bound import Aggregate, Expr, OrderKey
 
@@ -37,8 +37,7 @@ Step = Callable[[Sequence[str], Sequence[str]], list[str]]
 Final = Callable[[Sequence[str]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class AggregateFunction:
+class AggregateFunction(Record):
     """One aggregate function for given argument types.
 
     `initial`: sources of the state's first values. `step(slots, arguments)`: statements; arguments are sources that may be repeated and,
@@ -80,8 +79,7 @@ def _compiled(function: AggregateFunction) -> Callable[[Sequence[tuple[Any, ...]
     return scope["compute"]  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
-class Accumulator:
+class Accumulator(Record):
     """An aggregate ready to be written into a loop; see the module's text."""
 
     initial: tuple[str, ...]

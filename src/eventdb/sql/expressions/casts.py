@@ -9,14 +9,13 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
 from eventdb.errors import CannotCoerce, DatatypeMismatch, Error, IndeterminateDatatype, NumericValueOutOfRange
 from eventdb.model.datatype import INTEGER_RANGES, TEXT, DataType, Kind
-from eventdb.model.record import replace
+from eventdb.model.record import Record, replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import arithmetic, compiler, datetimes, intervals, values
 from eventdb.sql.expressions.bound import Call, Case, Coalesce, Constant, Expr, Parameter
@@ -33,8 +32,7 @@ class UntypedParameter(Parameter):
     environment: Environment
 
 
-@dataclass(frozen=True, slots=True)
-class _Cast:
+class _Cast(Record):
     context: Context
     render: Callable[..., str]
     globals: tuple[tuple[str, Any], ...] = ()

@@ -13,11 +13,11 @@ from __future__ import annotations
 import builtins
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eventdb.errors import AmbiguousFunction, UndefinedFunction
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.record import Record
 from eventdb.sql.expressions.bound import Call, Expr
 
 Result = DataType | Callable[[Sequence[Expr]], DataType]
@@ -52,8 +52,7 @@ IMPLICIT: dict[Kind, frozenset[Kind]] = {
 """The implicit casts of PostgreSQL: from one kind to those it turns into without being asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Record):
     """One overload. `parameters` of None kind take anything; `variadic` repeats the last one."""
 
     name: str

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventdb.errors import AmbiguousColumn, Error, NotSupportedError, UndefinedColumn, UndefinedTable
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ, DataType
-from eventdb.model.record import replace
+from eventdb.model.record import Record, replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.binder import coerce
 from eventdb.sql.expressions.bound import END, Call, Column, Expr
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 VERSION_COLUMNS = ("row_start", "row_end", "row_start_tx", "row_end_tx")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Record):
     """A column that a name can find. `hidden`: by its name only, not by `*`."""
 
     name: str
@@ -35,8 +34,7 @@ class Named:
     hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Record):
     """What a qualified name finds: a table or derived table under its alias."""
 
     alias: str
@@ -44,8 +42,7 @@ class Source:
     columns: tuple[Named, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FromItem:
+class FromItem(Record):
     """A table expression bound. `columns`: what unqualified names and `*` see, in order."""
 
     plan: Node
@@ -56,8 +53,7 @@ class FromItem:
 NOTHING = FromItem(Single())
 
 
-@dataclass(frozen=True, slots=True)
-class CommonEntry:
+class CommonEntry(Record):
     """A common table that queries may name: the number that CommonScan refers to, and its columns."""
 
     number: int

@@ -8,13 +8,13 @@ A type is the number of its kind, or an array [kind, length, precision, scale] w
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable
 from typing import Any
 
 from eventdb.errors import DataCorrupted, FormatVersionError
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.record import MISSING, fields
 from eventdb.model.schema import (
     Action,
     Check,
@@ -158,11 +158,7 @@ _FIELDS: dict[type, dict[str, _Conversion]] = {
     Sequence: {"datatype": _TYPE, "owner": _optional(_TUPLE)},
 }
 _DEFAULTS: dict[type, dict[str, Any]] = {
-    kind: {
-        f.name: f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-        for f in dataclasses.fields(kind)
-    }
-    for kind in _FIELDS
+    kind: {f.name: f.default for f in fields(kind)} for kind in _FIELDS
 }
 
 
@@ -172,7 +168,7 @@ def _pack_object(item: Any) -> dict[str, Packed]:
     packed = {}
     for name, default in _DEFAULTS[kind].items():
         value = getattr(item, name)
-        if default is dataclasses.MISSING or value != default:
+        if default is MISSING or value != default:
             packed[name] = conversions.get(name, _AS_IS)[0](value)
     if kind is Column and item.missing is not None:
         packed["missing"] = pack_value(item.datatype, item.missing)
