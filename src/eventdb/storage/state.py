@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import replace
 
 from eventdb.errors import InternalError
 from eventdb.model.catalog import Catalog
+from eventdb.model.record import replace
 from eventdb.model.schema import Table
 from eventdb.storage.apply import Draft, Mark
 from eventdb.storage.index import IndexKeys
