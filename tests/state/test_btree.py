@@ -82,8 +82,7 @@ def test_ranges_and_seeks(keys: list[int], low: int | None, high: int | None, lo
     back = [part[i:j] for part, _, i, j in tree.slices_reversed(low, high, low_open, high_open)]
     assert [k for part in reversed(back) for k in part] == wanted
     bound = 60 if low is None else low
-    assert tree.floor(bound) == max(((k, k * 2) for k in keys if k <= bound), default=None)
-    assert tree.first(bound) == min(((k, k * 2) for k in keys if k >= bound), default=None)
+    assert tree.ceiling(bound) == min(((k, k * 2) for k in keys if k >= bound), default=None)
     assert tree.last() == ((keys[-1], keys[-1] * 2) if keys else None)
     asked = [3, 100, 3, bound, 77]
     assert tree.get_many(asked) == [k * 2 for k in asked if k in keys]

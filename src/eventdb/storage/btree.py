@@ -100,29 +100,25 @@ class Tree:
                 append(node.vals[i])
         return found
 
-    def floor(self, bound: Any) -> tuple[Any, Any] | None:
-        """The last entry <= bound."""
+    def ceiling(self, bound: Any) -> tuple[Any, Any] | None:
+        """The first entry >= bound."""
         node = self.root
-        left = None
+        right = None
         while (kids := node.kids) is not None:
             i = bisect_right(node.keys, bound)
-            if i:
-                left = kids[i - 1]
             node = kids[i]
-        i = bisect_right(node.keys, bound)
-        if i:
-            return node.keys[i - 1], node.vals[i - 1]
-        if left is None:
+            i += 1
+            if i < len(kids):
+                right = kids[i]
+        keys = node.keys
+        i = bisect_left(keys, bound)
+        if i < len(keys):
+            return keys[i], node.vals[i]
+        if right is None:
             return None
-        while (kids := left.kids) is not None:
-            left = kids[-1]
-        return left.keys[-1], left.vals[-1]
-
-    def first(self, bound: Any = None) -> tuple[Any, Any] | None:
-        """The first entry >= bound, or the first of all."""
-        for keys, vals, i, _ in self.slices(bound):
-            return keys[i], vals[i]
-        return None
+        while (kids := right.kids) is not None:
+            right = kids[0]
+        return right.keys[0], right.vals[0]
 
     def last(self) -> tuple[Any, Any] | None:
         """The last entry."""
@@ -251,19 +247,42 @@ class Tree:
 
     def pop(self, key: Any) -> Any:
         """Remove `key`; its value, or None if it wasn't there."""
-        found = self.cell(key)
-        if found is None:
-            return None
-        vals, i = found
+        token = self.token
         node = self.root
+        if node.owner is not token:
+            node = self.root = node.copy(token)
         while (kids := node.kids) is not None:
-            node = kids[bisect_right(node.keys, key)]
-        del node.keys[i]
-        old = vals.pop(i)
+            i = bisect_right(node.keys, key)
+            node = kids[i]
+            if node.owner is not token:
+                node = kids[i] = node.copy(token)
+        keys = node.keys
+        i = bisect_left(keys, key)
+        if i == len(keys) or keys[i] != key:
+            return None
+        del keys[i]
+        old = node.vals.pop(i)
         self.count -= 1
-        if len(vals) < LEAF_MIN and node is not self.root:
+        if len(keys) < LEAF_MIN and node is not self.root:
             self._repair(key)
         return old
+
+    def runs(self, keys: list[Any]) -> Iterator[tuple[Leaf, int, int]]:
+        """The leaves over sorted, distinct keys, to have values replaced in them: they are owned. Keys lo <= x < hi belong into one."""
+        lo, token = 0, self.token
+        self.root = self._owned(self.root)
+        while lo < len(keys):
+            node, high = self.root, None
+            while (kids := node.kids) is not None:
+                i = bisect_right(node.keys, keys[lo])
+                if i < len(node.keys):
+                    high = node.keys[i]
+                node = kids[i]
+                if node.owner is not token:
+                    node = kids[i] = node.copy(token)
+            hi = len(keys) if high is None else bisect_left(keys, high, lo)
+            yield node, lo, hi
+            lo = hi
 
     def put_many(self, keys: list[Any], vals: list[Any]) -> None:
         """Set the values of sorted, distinct keys, a leaf at a time."""

@@ -10,7 +10,7 @@ twice. Components are made by `model.keys.component`. Entries hold no rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import itemgetter, ne
 from typing import Any
 
 from eventdb.errors import InternalError
@@ -99,14 +99,35 @@ class IndexData:
             return self
         return IndexData(self.id, self.live.fork(token), self.past.fork(token), self.created_at)
 
-    def add(self, entry: Entry, number: int) -> None:
-        self.live.put(entry, number)
+    def change(self, before: Entry | None, after: Entry | None, key: Any, number: int) -> None:
+        """The row of `key` has other components from `number` on; None stands for a row that is not in the index."""
+        if before == after:
+            return
+        if before is not None:
+            self.remove((*before, key), number)
+        if after is not None:
+            self.live.put((*after, key), number)
 
     def remove(self, entry: Entry, number: int) -> None:
         """The entry ends at `number`; one that began there never was."""
         since = self.live.pop(entry)
         if since is not None and since != number:
             self.past.put((*entry, since), number)
+
+    def change_many(self, rule: EntryRule, before: Sequence[Row], after: Sequence[Row], keys: Sequence[Any], number: int) -> None:
+        """Rows have changed: those of `keys`, in the same order."""
+        if rule.slots is None:
+            of = rule.of
+            pairs = [(a, b, key) for old, new, key in zip(before, after, keys, strict=True) if (a := of(old)) != (b := of(new))]
+            leaving = [(*a, key) for a, _, key in pairs if a is not None]
+            coming = [(*b, key) for _, b, key in pairs if b is not None]
+        else:
+            leaving, coming = rule.bulk(before, keys), rule.bulk(after, keys)
+            if not all(map(ne, leaving, coming)):
+                changed = [(a, b) for a, b in zip(leaving, coming, strict=True) if a != b]
+                leaving, coming = [a for a, _ in changed], [b for _, b in changed]
+        self.remove_many(leaving, number)
+        self.add_many(coming, number)
 
     def add_many(self, entries: list[Entry], number: int) -> None:
         """Add entries in any order."""

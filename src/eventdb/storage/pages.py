@@ -35,6 +35,7 @@ from eventdb.storage.codec import (
     unpack_value,
 )
 from eventdb.storage.codec.objects import pack_type
+from eventdb.storage.versions import VersionKeys
 
 Packed = Any
 Row = tuple[Any, ...]
@@ -52,14 +53,21 @@ class KeyForm:
     """How the keys of one tree lie flat: `flat(key)` is a tuple of single values, `key(flat)` the way back; None for keys that are flat.
 
     `width`: the parts of a row key. `behind`: the parts that stand behind the row key; None for the tree whose keys are row keys.
+    `versions`: for the tree of past versions, how these are keyed; its keys lie flat as row key and end.
     """
 
     __slots__ = ("flat", "key")
 
-    def __init__(self, width: int, behind: int | None) -> None:
+    def __init__(self, width: int, behind: int | None, versions: VersionKeys | None = None) -> None:
         self.flat: Callable[[Any], tuple[Any, ...]] | None = None
         self.key: Callable[[tuple[Any, ...]], Any] | None = None
-        if behind is None:
+        if versions is not None:
+            parts, of = versions.parts, versions.of
+            if width == 1:
+                self.flat, self.key = parts, (lambda flat: of(flat[0], flat[1]))
+            else:
+                self.flat, self.key = (lambda version: (*parts(version)[0], parts(version)[1])), (lambda flat: of(flat[:-1], flat[-1]))
+        elif behind is None:
             if width == 1:
                 self.flat, self.key = (lambda key: (key,)), (lambda flat: flat[0])
         elif width > 1:
@@ -193,14 +201,17 @@ def unpack_stored(packed: Sequence[Packed]) -> list[Row]:
 
 
 class LeafForm:
-    """How the leaves of one tree are written and read: its kind, its keys, and for rows where their key stands."""
+    """How the leaves of one tree are written and read: its kind, its keys, and for rows where their key stands and how versions are keyed."""
 
-    __slots__ = ("key_of", "keys", "kind", "slots")
+    __slots__ = ("key_of", "keys", "kind", "slots", "versions")
 
-    def __init__(self, kind: int, keys: KeyForm, key_of: Callable[[Row], Any], slots: Mapping[int, DataType]) -> None:
+    def __init__(
+        self, kind: int, keys: KeyForm, key_of: Callable[[Row], Any], versions: VersionKeys, slots: Mapping[int, DataType]
+    ) -> None:
         self.kind = kind
         self.keys = keys
         self.key_of = key_of
+        self.versions = versions
         self.slots = slots
 
     def pack(self, keys: list[Any], vals: list[Any]) -> Packed:
@@ -208,7 +219,7 @@ class LeafForm:
         if self.kind == LIVE:
             return [LIVE, *pack_stored(self.slots, vals)]
         if self.kind == PAST:
-            return [PAST, *pack_stored(self.slots, [row for _, row in vals]), pack_integers([end for end, _ in vals])]
+            return [PAST, *pack_stored(self.slots, vals), pack_integers(self.versions.ends(keys))]
         return [ENTRIES, pack_keys(self.keys, keys), pack_integers(vals)]
 
     def unpack(self, page: Packed) -> tuple[list[Any], list[Any]]:
@@ -219,6 +230,6 @@ class LeafForm:
             return unpack_keys(self.keys, page[1]), unpack_integers(page[2])
         rows = unpack_stored(page[1:4])
         keys = list(map(self.key_of, rows))
-        if self.kind == LIVE:
-            return keys, rows
-        return [(key, row[0]) for key, row in zip(keys, rows, strict=True)], list(zip(unpack_integers(page[4]), rows, strict=True))
+        if self.kind == PAST:
+            keys = self.versions.ended(keys, unpack_integers(page[4]))
+        return keys, rows

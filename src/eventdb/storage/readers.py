@@ -7,20 +7,25 @@ editing the same table freezes it first (`Editor.freeze`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import floor
 from operator import itemgetter
 from typing import Any
 
 from eventdb.errors import InternalError
 from eventdb.model.schema import Table
-from eventdb.model.value import MAX_KEY, MIN_KEY
+from eventdb.model.value import MAX_KEY
 from eventdb.storage.btree import Slice, Tree
 from eventdb.storage.index import Entry, IndexData
 from eventdb.storage.table import TableData, row_key
+from eventdb.storage.versions import OPEN
 
 Key = Any
 Row = tuple[Any, ...]
 Version = tuple[int | None, Row]
 
+_MANY = 4
+"""With so many past versions a row, a scan of the past seeks from row to row and does not look at each version."""
+_first = itemgetter(0)
 _FIRST_BATCH = 32
 _BATCH = 512
 
@@ -62,42 +67,55 @@ class _Reader:
 
         A version is (the transaction that ended it or None, row).
         """
-        data = self._data
-        low, high = self._bounds(key, key)
-        closed = data.closed_at
         if key is not None:
-            alive = self._versions_of(low, first, last)
+            alive = self._versions_of(key if self._normal is None else self._normal(key), first, last)
             if alive:
                 yield self._finished(alive)
             return
-        position = row_key(self._table)
-        for part, past_low, past_high in _windows(data.live, low, high, False, False, False, _versions_of_key):
-            found: list[tuple[Any, Version]] = []
-            for keys, vals, i, j in data.past.slices(past_low, past_high):
-                found += [(k, v) for k, v in zip(keys[i:j], vals[i:j], strict=True) if v[1][0] <= last and v[0] > first]
+        data = self._data
+        closed = data.closed_at
+        versions = data.shape.versions
+        ends, of, position = versions.ends, versions.of, row_key(self._table)
+        for part, past_low, past_high in _windows(data.live, None, None, False, False, False, versions.bound):
+            found: list[Version] = []
+            order: list[Any] = []
+            for keys, vals, i, j in data.past.slices(past_low, past_high, False, True):
+                keys = keys[i:j]
+                for name, end, row in zip(keys, ends(keys), vals[i:j], strict=True):
+                    if row[0] <= last and end > first:
+                        found.append((end, row))
+                        order.append(name)
                 if part is None and found:
                     yield self._finished(found)
                     found = []
             if part is not None and (closed is None or closed > first):
-                found += [((position(row), row[0]), (closed, row)) for row in part[1][part[2] : part[3]] if row[0] <= last]
-                found.sort(key=itemgetter(0))
+                rows = [row for row in part[1][part[2] : part[3]] if row[0] <= last]
+                alive = [(closed, row) for row in rows]
+                if found:
+                    # the open versions of a row come behind all that have ended
+                    order += [of(position(row), OPEN) for row in rows]
+                    alive = [version for _, version in sorted(zip(order, found + alive, strict=True), key=_first)]
+                found = alive
             if found:
                 yield self._finished(found)
 
-    def _versions_of(self, key: Key, first: int, last: int) -> list[tuple[Any, Version]]:
+    def _versions_of(self, key: Key, first: int, last: int) -> list[Version]:
         data = self._data
-        found: list[tuple[Any, Version]] = []
-        for _, vals, i, j in data.past.slices((key, MIN_KEY), (key, last)):
-            found += [(None, version) for version in vals[i:j] if version[0] > first]
+        versions = data.shape.versions
+        found: list[Version] = []
+        for keys, vals, i, j in data.past.slices(versions.bound(key, False), versions.bound(key, True), False, True):
+            found += zip(versions.ends(keys[i:j]), vals[i:j], strict=True)
+        if found and (found[0][0] <= first or found[-1][1][0] > last):  # type: ignore[operator]
+            found = [version for version in found if version[1][0] <= last and version[0] > first]  # type: ignore[operator]
         row = data.live.get(key)
         if row is not None and row[0] <= last and (data.closed_at is None or data.closed_at > first):
-            found.append((None, (data.closed_at, row)))
+            found.append((data.closed_at, row))
         return found
 
-    def _finished(self, found: list[tuple[Any, Version]]) -> list[Version]:
+    def _finished(self, found: list[Version]) -> list[Version]:
         if self._tails is None:
-            return [version for _, version in found]
-        return [(end, row) for (_, (end, _)), row in zip(found, self._padded([v[1] for _, v in found]), strict=True)]
+            return found
+        return list(zip([end for end, _ in found], self._padded([row for _, row in found]), strict=True))
 
 
 class LiveTable(_Reader):
@@ -199,20 +217,13 @@ class PastTable(_Reader):
     def __init__(self, data: TableData, table: Table, number: int) -> None:
         super().__init__(data, table)
         self._number = number
-        self.get = self._get
+        self.get = _getter(data, number) if self._tails is None and self._normal is None else self._get
 
     def _get(self, key: Key) -> Row | None:
         if self._normal is not None:
             key = self._normal(key)
-        number = self._number
-        data = self._data
-        row: Row | None = data.live.get(key)
-        if row is None or row[0] > number:
-            found = data.past.floor((key, number))
-            if found is None or found[0][0] != key or found[1][0] <= number:
-                return None
-            row = found[1][1]
-        if self._tails is None or len(row) >= self._width:
+        row = _getter(self._data, self._number)(key)
+        if row is None or self._tails is None or len(row) >= self._width:
             return row
         return row + self._tails[len(row)]
 
@@ -222,7 +233,7 @@ class PastTable(_Reader):
 
     def get_many(self, keys: Sequence[Key]) -> Sequence[Row]:
         """The rows of those keys that existed, in the order of `keys`."""
-        get = self._get
+        get = self.get
         return [row for key in keys if (row := get(key)) is not None]
 
     def batches(
@@ -232,19 +243,20 @@ class PastTable(_Reader):
         low, high = self._bounds(low, high)
         data, number = self._data, self._number
         order = row_key(self._table)
-        for part, past_low, past_high in _windows(data.live, low, high, low_open, high_open, reverse, _versions_of_key):
+        alive = self._alive()
+        for part, past_low, past_high in _windows(data.live, low, high, low_open, high_open, reverse, data.shape.versions.bound):
             rows = [] if part is None else [row for row in part[1][part[2] : part[3]] if row[0] <= number]
             if part is None:
-                slices = data.past.slices_reversed(past_low, past_high) if reverse else data.past.slices(past_low, past_high)
-                for _, vals, i, j in slices:
-                    rows = [row for end, row in vals[i:j] if row[0] <= number < end]
+                slices = data.past.slices_reversed if reverse else data.past.slices
+                for keys, vals, i, j in slices(past_low, past_high, False, True):
+                    rows = alive(keys[i:j], vals[i:j], number)
                     if rows:
                         yield self._padded(rows[::-1] if reverse else rows)
                 continue
             known = len(rows)
-            for _, vals, i, j in data.past.slices(past_low, past_high):
-                rows += [row for end, row in vals[i:j] if row[0] <= number < end]
-            if len(rows) > known:
+            for keys, vals, i, j in data.past.slices(past_low, past_high, False, True):
+                rows += alive(keys[i:j], vals[i:j], number)
+            if known and len(rows) > known:
                 rows.sort(key=order)
             if rows:
                 yield self._padded(rows[::-1] if reverse else rows)
@@ -256,10 +268,16 @@ class PastTable(_Reader):
             rows = [row for row in leaf.vals if row[0] <= number]
             if rows:
                 yield self._padded(rows)
+        alive = self._alive()
         for leaf in self._data.past.leaves():
-            rows = [row for end, row in leaf.vals if end > number >= row[0]]
+            rows = alive(leaf.keys, leaf.vals, number)
             if rows:
                 yield self._padded(rows)
+
+    def _alive(self) -> Callable[[Sequence[Any], Sequence[Row], int], list[Row]]:
+        data = self._data
+        versions = data.shape.versions
+        return versions.seek_alive if data.past.count > _MANY * data.live.count else versions.alive
 
     def index(self, index_id: int) -> PastIndex:
         """An index of the catalog of that moment. It is complete from its creation on, not before."""
@@ -296,7 +314,7 @@ class PastIndex:
         """Rows with low <= entry < high in index order or reversed."""
         data, number = self._data, self._number
         size = _FIRST_BATCH
-        for part, past_low, past_high in _windows(data.live, low, high, False, True, reverse, _versions_of_entry):
+        for part, past_low, past_high in _windows(data.live, low, high, False, True, reverse, _past_of_entry):
             if part is None:
                 slices = data.past.slices_reversed if reverse else data.past.slices
                 for piece in slices(past_low, past_high, False, True):
@@ -333,12 +351,36 @@ def _held(piece: Slice, number: int) -> list[Entry]:
     return [entry[:-1] for entry, until in zip(keys[i:j], vals[i:j], strict=True) if until > number >= entry[-1]]
 
 
-def _versions_of_key(key: Key, after: bool) -> tuple[Key, Any]:
-    """The bound in a past tree that lies before, or after, all versions of a live key."""
-    return (key, MAX_KEY if after else MIN_KEY)
+def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
+    """What finds the row of a key at a position: where there are more past versions than rows, among those first."""
+    live, first_past = data.live.get, data.past.count > data.live.count
+    ceiling, of, parts = data.past.ceiling, data.shape.versions.of, data.shape.versions.parts
+    after = number + 1
+
+    def get(key: Key) -> Row | None:
+        row: Row | None
+        if not first_past:
+            row = live(key)
+            if row is not None and row[0] <= number:
+                return row
+        try:
+            found = ceiling(of(key, after))
+        except TypeError:
+            # a number that is no integer, asked for among integers
+            return None if key != (whole := floor(key)) else get(whole)
+        if found is not None and parts(found[0])[0] == key:
+            row = found[1]
+            return row if row[0] <= number else None
+        if first_past:
+            row = live(key)
+            if row is not None and row[0] <= number:
+                return row
+        return None
+
+    return get
 
 
-def _versions_of_entry(entry: Entry, after: bool) -> Entry:
+def _past_of_entry(entry: Entry, after: bool) -> Entry:
     """The bound in a past half that lies before, or after, all that begins with a live entry."""
     return (*entry, MAX_KEY) if after else entry
 

@@ -32,6 +32,7 @@ from eventdb.storage.roots import pack_history, unpack_history
 from eventdb.storage.state import State
 from eventdb.storage.table import Shape, TableData, row_key
 from eventdb.storage.timeline import Timeline
+from eventdb.storage.versions import version_keys
 
 FORMAT = 1
 MAGIC = "eventdb snapshot"
@@ -168,12 +169,16 @@ class _Forms:
 
 
 def _forms(table: Table, slots: Mapping[int, DataType]) -> _Forms:
-    width, key_of = len(table.key), row_key(table)
+    width, key_of, versions = len(table.key), row_key(table), version_keys(table)
+
+    def form(kind: int, keys: KeyForm) -> LeafForm:
+        return LeafForm(kind, keys, key_of, versions, slots)
+
     return _Forms(
-        LeafForm(LIVE, KeyForm(width, None), key_of, slots),
-        LeafForm(PAST, KeyForm(width, 1), key_of, slots),
-        LeafForm(ENTRIES, KeyForm(width, 0), key_of, slots),
-        LeafForm(ENTRIES, KeyForm(width, 1), key_of, slots),
+        form(LIVE, KeyForm(width, None)),
+        form(PAST, KeyForm(width, None, versions)),
+        form(ENTRIES, KeyForm(width, 0)),
+        form(ENTRIES, KeyForm(width, 1)),
     )
 
 

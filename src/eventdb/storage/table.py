@@ -1,7 +1,7 @@
 """The rows of one table storage, present and past, and the one place where row events change them.
 
-    live   key            → row: the current version
-    past   (key, start)   → (end, row): versions that were superseded or deleted at transaction `end`
+    live   key          → row: the current version
+    past   (key, end)   → row: versions that were superseded or deleted at transaction `end` (see `versions` for the form of the key)
 
 A version is alive at n if start <= n < end. Only what ends at a later transaction than it began goes to the past, so a row changed
 several times by one transaction makes one version, and one inserted and deleted by the same transaction leaves nothing.
@@ -12,10 +12,11 @@ A `TableData` is edited under its token (see `btree`); `fork` freezes it and giv
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
-from operator import itemgetter, lt
+from itertools import islice, repeat
+from operator import itemgetter, lt, ne
 from typing import Any
 
 from eventdb.errors import InternalError
@@ -24,35 +25,44 @@ from eventdb.model.schema import Index, Table
 from eventdb.model.value import NAN_KEY
 from eventdb.storage.btree import Tree
 from eventdb.storage.index import EntryRule, IndexData, IndexKeys
+from eventdb.storage.versions import version_keys
 
 Key = Any
 Row = tuple[Any, ...]
 
+Rule = tuple[IndexData, EntryRule]
+
 BULK = 32
 """From so many rows on an event is applied page by page."""
 _GC_ROWS = 1000
+_WITH_NAN = (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC)
 
 
 class Shape:
     """What a table definition means for its stored rows; made once for each definition.
 
     `key_of(row)`: the tree key of a stored row. `normal(key)`: the tree key for a key from outside, None where they are the same (they
-    differ only by NaN, which must have a place in the order).
+    differ only by NaN, which must have a place in the order). `versions`: how past versions are keyed.
     """
 
-    __slots__ = ("_index_keys", "_indexes", "_rules", "hidden_key", "key_of", "key_slots", "normal", "table", "tails", "width")
+    __slots__ = (
+        "_index_keys", "_indexes", "_rules", "_touched", "hidden_key", "key_of", "key_slots", "nan_slots", "normal", "table", "tails", "versions", "width",
+    )  # fmt: skip
 
     def __init__(self, table: Table, indexes: Iterable[Index], index_keys: IndexKeys | None) -> None:
         self.table = table
         self.tails = table.tails
         self.width = table.width
         self.key_slots = frozenset(table.key_slots)
+        self.nan_slots = frozenset(column.slot for column in table.columns if column.datatype.kind in _WITH_NAN)
         self.hidden_key = len(table.key) == 1 and table.by_id[table.key[0]].hidden
         self.normal = key_normalizer(table)
         self.key_of = row_key(table)
+        self.versions = version_keys(table)
         self._indexes = tuple(indexes)
         self._index_keys = index_keys
         self._rules: dict[int, EntryRule] | None = None
+        self._touched: dict[tuple[int, ...], tuple[tuple[int, EntryRule], ...]] = {}
 
     @property
     def rules(self) -> dict[int, EntryRule]:
@@ -61,6 +71,14 @@ class Shape:
             self._rules = {index.id: EntryRule(self.table, index, self._index_keys) for index in self._indexes}
         return self._rules
 
+    def touched(self, slots: tuple[int, ...]) -> tuple[tuple[int, EntryRule], ...]:
+        """The rules of the indexes that a change of these slots may touch, with the ids of the indexes."""
+        found = self._touched.get(slots)
+        if found is None:
+            found = tuple((i, rule) for i, rule in self.rules.items() if rule.slots is None or not rule.slots.isdisjoint(slots))
+            self._touched[slots] = found
+        return found
+
     def full(self, row: Row) -> Row:
         """The row at the table's full width."""
         return row if self.tails is None or len(row) >= self.width else row + self.tails[len(row)]
@@ -68,7 +86,7 @@ class Shape:
 
 def key_normalizer(table: Table) -> Callable[[Key], Key] | None:
     """What turns a key from outside into a tree key: NaN gets its place; None where no key column can hold it."""
-    if not any(table.by_id[i].datatype.kind in (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC) for i in table.key):
+    if not any(table.by_id[i].datatype.kind in _WITH_NAN for i in table.key):
         return None
     if len(table.key) == 1:
         return lambda key: NAN_KEY if key != key else key
@@ -96,7 +114,10 @@ def collector_asleep(rows: int) -> Iterator[None]:
 
 
 class TableData:
-    """One storage: its trees, its indexes (the dropped ones too), the next hidden row id, and the transaction that closed it."""
+    """One storage: its trees, its indexes (the dropped ones too), the next hidden row id, and the transaction that closed it.
+
+    `indexes` may hold indexes of an older token: they are forked when they are first edited.
+    """
 
     __slots__ = ("checked", "closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token")
 
@@ -130,7 +151,7 @@ class TableData:
             self.shape,
             self.live.fork(token),
             self.past.fork(token),
-            {i: index.fork(token) for i, index in self.indexes.items()},
+            self.indexes.copy(),
             self.next_row_id,
             self.closed_at,
         )
@@ -174,82 +195,113 @@ class TableData:
 
     def update(self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]) -> None:
         """Apply RowsUpdated."""
-        if not self.shape.key_slots.isdisjoint(slots):
+        shape = self.shape
+        if not shape.key_slots.isdisjoint(slots):
             self._move(number, keys, slots, values)
             return
-        rules = self._rules_of(slots)
-        changed = self._replace(number, keys, slots, values)
-        past = [((key, old[0]), (number, old)) for key, old, _ in changed if old[0] != number]
-        self._keep(past)
-        if not rules:
+        if shape.normal is not None:
+            keys = list(map(shape.normal, keys))
+        rules = self._edited(shape.touched(slots))
+        if len(keys) >= BULK:
+            with collector_asleep(len(keys)):
+                if self._update_many(number, keys, slots, values, rules):
+                    return
+        for key, new in zip(keys, values, strict=True):
+            self._update_row(number, key, slots, new, rules)
+
+    def _update_row(self, number: int, key: Key, slots: tuple[int, ...], values: Row, rules: Sequence[Rule]) -> None:
+        found = self.live.cell(key)
+        if found is None:
+            raise self._missing(key)
+        vals, i = found
+        old = vals[i]
+        shape = self.shape
+        before = old if shape.tails is None else shape.full(old)
+        row = list(before)
+        same = True
+        for slot, value in zip(slots, values, strict=True):
+            if same and not _identical(row[slot], value):
+                same = False
+            row[slot] = value
+        if same:
             return
-        full = self.shape.full
-        if len(changed) < BULK:
-            for key, old, new in changed:
-                self._reindex(rules, number, key, full(old), new)
-            return
+        row[0] = number
+        vals[i] = after = tuple(row)
+        if old[0] != number:
+            self.past.put(shape.versions.of(key, number), old)
         for index, rule in rules:
-            leaving, coming = [], []
-            for key, old, new in changed:
-                before, after = rule.of(full(old)), rule.of(new)
-                if before != after:
-                    if before is not None:
-                        leaving.append((*before, key))
-                    if after is not None:
-                        coming.append((*after, key))
-            index.remove_many(leaving, number)
-            index.add_many(coming, number)
+            index.change(rule.of(before), rule.of(after), key, number)
+
+    def _update_many(
+        self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row], rules: Sequence[Rule]
+    ) -> bool:
+        """The same for many rows, a leaf at a time; False, and nothing is done, where a key stands there twice."""
+        if not all(map(lt, keys, islice(keys, 1, None))):
+            order = sorted(range(len(keys)), key=keys.__getitem__)
+            keys, values = [keys[i] for i in order], [values[i] for i in order]
+            if not all(map(lt, keys, islice(keys, 1, None))):
+                return False
+        shape = self.shape
+        full = shape.full if shape.tails is not None else None
+        # NaN differs from itself, so of columns that may hold it each value is looked at
+        sure = [n for n, slot in enumerate(slots) if slot not in shape.nan_slots]
+        changed: list[Key] = []
+        stored: list[Row] = []
+        olds: list[Row] = []
+        news: list[Row] = []
+        for leaf, lo, hi in self.live.runs(keys):
+            part = keys[lo:hi]
+            places = _places(leaf.keys, part)
+            if places is None:
+                raise self._missing(next(key for key in part if self.live.get(key) is None))
+            kept = leaf.vals if len(places) == len(leaf.keys) else [leaf.vals[i] for i in places]
+            before = kept if full is None else list(map(full, kept))
+            columns = list(zip(*before, strict=True))
+            coming = list(zip(*values[lo:hi], strict=True))
+            differ = any(all(map(ne, columns[slots[n]], coming[n])) for n in sure)
+            columns[0] = repeat(number, hi - lo)  # type: ignore[call-overload]
+            for slot, column in zip(slots, coming, strict=True):
+                columns[slot] = column
+            after = list(zip(*columns, strict=True))
+            if not differ:
+                really = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if not all(_identical(a[s], b[s]) for s in slots)]
+                part, places = [part[i] for i in really], [places[i] for i in really]
+                kept, before, after = [kept[i] for i in really], [before[i] for i in really], [after[i] for i in really]
+            if len(places) == len(leaf.keys):
+                leaf.vals = after
+            else:
+                vals = leaf.vals
+                for i, row in zip(places, after, strict=True):
+                    vals[i] = row
+            changed += part
+            stored += kept
+            news += after
+            if rules:
+                olds += before
+        self._keep(changed, stored, number)
+        for index, rule in rules:
+            index.change_many(rule, olds, news, changed, number)
+        return True
 
     def delete(self, number: int, keys: Sequence[Key]) -> None:
         """Apply RowsDeleted."""
         normal = self.shape.normal
         self._remove(list(keys) if normal is None else [normal(key) for key in keys], number)
 
-    def _rules_of(self, slots: tuple[int, ...] | None = None) -> list[tuple[IndexData, EntryRule]]:
-        """The indexes in use that a change of these slots (None: any) touches."""
+    def rules(self) -> list[Rule]:
+        """The indexes in use with their rules, for reading."""
+        return [(index, rule) for i, rule in self.shape.rules.items() if (index := self.indexes.get(i)) is not None]
+
+    def _edited(self, rules: Iterable[tuple[int, EntryRule]]) -> list[Rule]:
+        """Those indexes, to be changed."""
         found = []
-        for index_id, rule in self.shape.rules.items():
-            if slots is None or rule.slots is None or not rule.slots.isdisjoint(slots):
-                index = self.indexes.get(index_id)
-                if index is not None:
-                    found.append((index, rule))
+        for index_id, rule in rules:
+            index = self.indexes.get(index_id)
+            if index is not None:
+                if index.live.token is not self.token:
+                    index = self.indexes[index_id] = index.fork(self.token)
+                found.append((index, rule))
         return found
-
-    def _replace(
-        self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]
-    ) -> list[tuple[Key, Row, Row]]:
-        """Put the new rows in their places; (key, old row as stored, new row) of those that really changed."""
-        normal, full, cell = self.shape.normal, self.shape.full, self.live.cell
-        changed = []
-        for key, new in zip(keys, values, strict=True):
-            if normal is not None:
-                key = normal(key)
-            found = cell(key)
-            if found is None:
-                raise self._missing(key)
-            vals, i = found
-            old = vals[i]
-            row = list(full(old))
-            same = True
-            for slot, value in zip(slots, new, strict=True):
-                if same and not _identical(row[slot], value):
-                    same = False
-                row[slot] = value
-            if same:
-                continue
-            row[0] = number
-            vals[i] = made = tuple(row)
-            changed.append((key, old, made))
-        return changed
-
-    def _reindex(self, rules: list[tuple[IndexData, EntryRule]], number: int, key: Key, old: Row, new: Row) -> None:
-        for index, rule in rules:
-            before, after = rule.of(old), rule.of(new)
-            if before != after:
-                if before is not None:
-                    index.remove((*before, key), number)
-                if after is not None:
-                    index.add((*after, key), number)
 
     def _move(self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]) -> None:
         """An update of key columns: every row leaves its old key before any takes its new one."""
@@ -275,7 +327,7 @@ class TableData:
         shape = self.shape
         count = self.live.count
         if len(rows) < BULK:
-            rules = self._rules_of()
+            rules = self._edited(shape.rules.items())
             for row in rows:
                 key = shape.key_of(row)
                 self.live.put(key, row)
@@ -288,7 +340,7 @@ class TableData:
             with collector_asleep(len(rows)):
                 keys = list(map(shape.key_of, rows))
                 ordered = all(map(lt, keys, islice(keys, 1, None)))
-                for index, rule in self._rules_of():
+                for index, rule in self._edited(shape.rules.items()):
                     index.add_many(rule.bulk(rows, keys), number)
                 if not ordered:
                     by_key = dict(zip(keys, rows, strict=True))
@@ -301,45 +353,58 @@ class TableData:
             self.next_row_id = max(self.next_row_id, max(keys) + 1)
 
     def _remove(self, keys: list[Key], number: int) -> None:
-        rules, full = self._rules_of(), self.shape.full
+        shape = self.shape
+        rules, full = self._edited(shape.rules.items()), shape.full
         if len(keys) < BULK:
             for key in keys:
                 old = self.live.pop(key)
                 if old is None:
                     raise self._missing(key)
                 if old[0] != number:
-                    self.past.put((key, old[0]), (number, old))
+                    self.past.put(shape.versions.of(key, number), old)
                 if rules:
                     old = full(old)
                 for index, rule in rules:
-                    entry = rule.of(old)
-                    if entry is not None:
-                        index.remove((*entry, key), number)
+                    index.change(rule.of(old), None, key, number)
             return
         with collector_asleep(len(keys)):
             keys = sorted(keys)
             rows = self.live.pop_many(keys)
             if len(rows) != len(keys):
-                raise InternalError(f'a change of table "{self.shape.table.name}" names keys that are not there')
-            self._keep([((key, row[0]), (number, row)) for key, row in zip(keys, rows, strict=True) if row[0] != number])
-            if self.shape.tails is not None:
-                rows = [full(row) for row in rows]
+                raise InternalError(f'a change of table "{shape.table.name}" names keys that are not there')
+            self._keep(keys, rows, number)
+            if shape.tails is not None:
+                rows = list(map(full, rows))
             for index, rule in rules:
                 index.remove_many(rule.bulk(rows, keys), number)
 
-    def _keep(self, versions: list[tuple[tuple[Key, int], tuple[int, Row]]]) -> None:
-        """Put superseded versions into the past."""
-        if len(versions) < BULK:
-            for key, value in versions:
-                self.past.put(key, value)
-            return
-        versions.sort(key=itemgetter(0))
-        self.past.put_many([key for key, _ in versions], [value for _, value in versions])
+    def _keep(self, keys: list[Key], rows: list[Row], number: int) -> None:
+        """Put versions that end now, by ascending key, into the past."""
+        if any([row[0] == number for row in rows]):
+            keys = [key for key, row in zip(keys, rows, strict=True) if row[0] != number]
+            rows = [row for row in rows if row[0] != number]
+        self.past.put_many(self.shape.versions.many(keys, number), rows)
 
     def _missing(self, key: Key) -> InternalError:
         return InternalError(f'a change of table "{self.shape.table.name}" names the key {key!r}, which is not there')
 
 
+def _places(keys: list[Key], wanted: Sequence[Key]) -> Sequence[int] | None:
+    """Where each of some ascending keys stands in a leaf, None if one isn't there."""
+    if len(wanted) == len(keys):
+        return range(len(keys)) if wanted == keys else None
+    places = []
+    i = 0
+    for key in wanted:
+        i = bisect_left(keys, key, i)
+        if i == len(keys) or keys[i] != key:
+            return None
+        places.append(i)
+    return places
+
+
 def _identical(old: Any, new: Any) -> bool:
     """Whether a value stays what it is. Equal values can differ in what they show (1.0 and 1.00, '30 days' and '1 month')."""
-    return old is new or (type(old) is type(new) and (old == new or old != old) and repr(old) == repr(new))
+    if old is new:
+        return True
+    return type(old) is type(new) and (old == new or old != old) and repr(old) == repr(new)

@@ -61,7 +61,7 @@ def check_state(state: State) -> None:
 
         if data.live.count + data.past.count <= QUICK_ROWS:
             _check_trees(data, report)
-            for index, rule in data._rules_of():
+            for index, rule in data.rules():
                 _check_entries(data, index, rule, report)
         else:
             _check_counts(data, report)
@@ -210,9 +210,12 @@ def _check_trees(data: TableData, report: Report) -> None:
         if data.shape.key_of(row) != key:
             report(f"the row of key {key!r} has another key in its columns")
     last: Any = None
-    for (key, start), (end, row) in _items(data.past):
-        if row[0] != start or end <= start:
-            report(f"the version {start} of key {key!r} is kept as {row[0]} to {end}")
+    parts = data.shape.versions.parts
+    for version, row in _items(data.past):
+        key, end = parts(version)
+        start = row[0]
+        if data.shape.key_of(row) != key or end <= start:
+            report(f"the version of key {key!r} that ended at {end} is kept as one of {data.shape.key_of(row)!r} from {start} on")
         if last is not None and last[0] == key and last[1] > start:
             report(f"versions of key {key!r} overlap at transaction {start}")
         current = data.live.get(key)
@@ -222,7 +225,7 @@ def _check_trees(data: TableData, report: Report) -> None:
 
 
 def _check_counts(data: TableData, report: Report) -> None:
-    for index, rule in data._rules_of():
+    for index, rule in data.rules():
         if rule.slots is not None and index.live.count != data.live.count:
             report(f"{data.live.count} rows and {index.live.count} entries in index {index.id}")
 
@@ -245,7 +248,9 @@ def _check_history(state: State, data: TableData, index: IndexData, report: Repo
     rule = EntryRule(shape.table, definition, state.index_keys)
     wanted: dict[Entry, list[Interval]] = {}
     kept: dict[Entry, list[Interval]] = {}
-    for (key, start), (end, row) in _items(data.past):
+    for version, row in _items(data.past):
+        key, end = data.shape.versions.parts(version)
+        start = row[0]
         parts = rule.of(shape.full(row)) if len(row) <= shape.width else None
         if parts is not None:
             wanted.setdefault((*parts, key), []).append((start, end))
