@@ -401,6 +401,8 @@ def _window_arguments(name: str, arguments: list[Expr], position: int) -> list[E
         offset = coerce(arguments[1], INTEGER) if len(arguments) > 1 else Constant(INTEGER, 1, nullable=False)
         default = unified[1] if len(unified) > 1 else Constant(unified[0].datatype, None)
         return [unified[0], offset, default]
+    if not arguments:
+        return []
     first = settle(arguments[0])
     return [first] if len(arguments) == 1 else [first, coerce(arguments[1], INTEGER)]
 

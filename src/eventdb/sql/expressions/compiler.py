@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 from eventdb.errors import InternalError, StatementTooComplex
 from eventdb.model.datatype import BOOLEAN
+from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import (
     Aggregate,
     BoundExpression,
@@ -480,9 +481,18 @@ def _is_truth_negation(expr: IsTruth, emitter: Emitter) -> str:
 # ---- CASE, COALESCE
 
 
+def _never(test: Expr) -> bool:
+    """Whether a condition is a comparison with NULL."""
+    return isinstance(test, Comparison) and isinstance(test.right, Constant) and test.right.value is None
+
+
 def _case_parts(expr: Case, emitter: Emitter) -> list[tuple[Expr, Expr]]:
     """The arms, with the operand of a simple CASE computed by the first condition into a temporary that the others read."""
     first = expr.whens[0][0]
+    if isinstance(first, Comparison) and any(_never(test) for test, _ in expr.whens):
+        # The first condition must read the operand, so arms that no value can take are left out.
+        possible = tuple(when for when in expr.whens if not _never(when[0]))
+        return _case_parts(replace(expr, whens=possible), emitter) if possible else []
     if len(expr.whens) == 1 or not isinstance(first, Comparison) or isinstance(first.left, Column | Constant | Parameter):
         return list(expr.whens)
     operand = first.left

@@ -55,6 +55,8 @@ class Binder:
         self.numbers = numbers or itertools.count(1)
         self.moment = moment
         self.catalog = catalog or environment.catalog
+        self.catalogs: dict[int, Catalog] = {}
+        """The catalogs of the moments met so far."""
 
     def scope(self, outer: QueryScope | None = None, item: FromItem = NOTHING, commons: dict[str, CommonEntry] | None = None) -> QueryScope:
         inherited = outer.commons if outer is not None else {}
@@ -220,12 +222,15 @@ class Binder:
         return order_key(item, settled(expr))
 
     def distinct(self, plan: Node, outputs: list[Expr], keys: list[OrderKey], scope: QueryScope) -> tuple[Node, list[Expr], list[OrderKey]]:
+        places = []
         for key in keys:
-            if key.expression not in outputs or has_subquery(key.expression):
+            place = place_of(key.expression, outputs)
+            if place is None:
                 message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list"
                 scope.fail(InvalidColumnReference, message, key.expression.position)
+            places.append(place)
         plan, columns = computed(self, plan, outputs)
-        keys = [replace(key, expression=columns[outputs.index(key.expression)]) for key in keys]
+        keys = [replace(key, expression=columns[place]) for key, place in zip(keys, places, strict=True)]
         return Distinct(plan, tuple(columns)), columns, keys
 
     def distinct_on(self, plan: Node, on: list[Expr], keys: list[OrderKey], scope: QueryScope) -> tuple[Node, list[OrderKey]]:
@@ -356,6 +361,14 @@ def order_key(item: ast.OrderItem, expr: Expr) -> OrderKey:
     return OrderKey(expr, item.descending, nulls_first)
 
 
+def place_of(expr: Expr, outputs: Sequence[Expr]) -> int | None:
+    """Where the expression stands in the select list; one with a subquery only if it is that very one, named or numbered."""
+    for place, output in enumerate(outputs):
+        if output is expr or (output == expr and not has_subquery(expr)):
+            return place
+    return None
+
+
 def ordinal(node: Any, outputs: Sequence[Expr], scope: QueryScope, clause: str) -> Expr | None:
     """The output that an integer literal numbers; None for any other expression."""
     if not isinstance(node, ast.Literal):
@@ -373,7 +386,9 @@ def named_output(node: ast.Name, outputs: Sequence[Expr], names: Sequence[str], 
     found = [e for e, name in zip(outputs, names, strict=True) if name == node.parts[0]]
     if len(found) > 1 and any(e != found[0] for e in found):
         scope.fail(sources.AmbiguousColumn, f'{clause} "{node.parts[0]}" is ambiguous', node.position)
-    return replace(found[0], position=node.position) if found else None
+    if not found or has_subquery(found[0]):  # one with a subquery is known by its identity (see place_of)
+        return found[0] if found else None
+    return replace(found[0], position=node.position)
 
 
 def scope_of_outputs(binder: Binder, bound: BoundQuery, scope: QueryScope) -> QueryScope:
