@@ -14,6 +14,7 @@ from typing import Any
 from eventdb.errors import InterfaceError, UndefinedParameter, WrongParameterCount
 from eventdb.model.datatype import INTEGER_RANGES, DataType, Kind
 from eventdb.sql.expressions import parameters
+from eventdb.sql.expressions.values import parse
 
 Parameters = tuple[Any, ...]
 Binder = Callable[[Any], "Parameters | None"]
@@ -109,18 +110,25 @@ def adapted(values: Parameters, types: Sequence[DataType | None], zone: datetime
 
 
 def adapt_one(value: Any, datatype: DataType, zone: datetime.tzinfo) -> Any:
-    if datatype.kind is Kind.TIMESTAMPTZ and isinstance(value, datetime.datetime) and value.tzinfo is None:
-        value = value.replace(tzinfo=zone)
+    if datatype.kind is Kind.TIMESTAMPTZ:
+        value = _zoned(value, datatype, zone)
     return parameters.adapt(value, datatype)
+
+
+def _zoned(value: Any, datatype: DataType, zone: datetime.tzinfo) -> Any:
+    """A naive datetime, a date, or a text without a zone, as what it is in the session's."""
+    if isinstance(value, datetime.datetime):
+        return value.replace(tzinfo=zone) if value.tzinfo is None else value
+    if isinstance(value, datetime.date):
+        return datetime.datetime(value.year, value.month, value.day, tzinfo=zone)
+    if isinstance(value, str):
+        return parse(value, datatype, zone)
+    return value
 
 
 def adapted_rows(rows: list[Parameters], types: Sequence[DataType], zone: datetime.tzinfo) -> Sequence[Parameters]:
     """Many rows at once."""
     zoned = [i for i, datatype in enumerate(types) if datatype.kind is Kind.TIMESTAMPTZ]
     if zoned:
-        naive = datetime.datetime
-        rows = [
-            tuple([v.replace(tzinfo=zone) if i in zoned and isinstance(v, naive) and v.tzinfo is None else v for i, v in enumerate(row)])
-            for row in rows
-        ]
+        rows = [tuple([_zoned(v, types[i], zone) if i in zoned else v for i, v in enumerate(row)]) for row in rows]
     return parameters.adapt_rows(rows, types)
