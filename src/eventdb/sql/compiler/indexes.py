@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from eventdb.model.value import MAX_KEY, MIN_KEY, NULL_KEY, Descending
+from eventdb.model.schema import Index
+from eventdb.model.value import MAX_KEY, MIN_KEY, NAN_KEY, NULL_KEY, Descending
 from eventdb.sql.compiler.generator import PRODUCERS, Generator, Need
-from eventdb.sql.compiler.steps import For, Steps
-from eventdb.sql.expressions.bound import Expr
+from eventdb.sql.compiler.steps import For, If, Steps
+from eventdb.sql.expressions.bound import Constant, Expr
 from eventdb.sql.planner import nodes as plan
 
 _WIDE = 4
+
+
+def float_key(value: float) -> Any:
+    """The key component of a float."""
+    return value if value == value else NAN_KEY
 
 
 def narrow_or_all(table: Any, index_id: int, low: Any, high: Any) -> Iterator[Sequence[Any]]:
@@ -28,6 +34,7 @@ def _define(g: Generator) -> None:
         ("MAX_KEY", MAX_KEY),
         ("NULL_KEY", NULL_KEY),
         ("Descending", Descending),
+        ("float_key", float_key),
         ("narrow_or_all", narrow_or_all),
     ):
         g.define(name, value)
@@ -42,17 +49,30 @@ def _index_name(g: Generator, node: plan.IndexLookup | plan.IndexRange) -> str:
     return g.opened[key]
 
 
+def _key_source(source: str, expr: Expr, descending: bool = False) -> str:
+    """Source of the key component for a value that isn't NULL (see `model.keys.component`)."""
+    if expr.datatype.is_float and not (isinstance(expr, Constant) and expr.value == expr.value):
+        source = f"float_key({source})"
+    return f"Descending({source})" if descending else source
+
+
 def _index_lookup(g: Generator, node: plan.IndexLookup, need: Need) -> Steps:
     _define(g)
     index, n = _index_name(g, node), node.relation
-    flags = [c.descending for c in node.index.columns]
     note = f"IndexLookup {node.alias} by {node.index.name}"
     if len(node.keys) == 1:
-        before, parts = _guarded(g, node.keys[0])
-        key = g.tuple_of([f"Descending({part})" if flags[i] else part for i, part in enumerate(parts)])
-        return [*before, For(f"r{n}", f"{index}.lookup({key})", note=note)]
+        before, sources = _components(g, node.index, node.keys[0])
+        return [*before, For(f"r{n}", f"{index}.lookup({g.tuple_of(sources)})", note=note)]
     keys = ", ".join(g.key_of(key) for key in node.keys)
-    return [For(f"item{n}", f"distinct_keys(({keys},))"), For(f"r{n}", f"{index}.lookup((item{n},))", note=note)]
+    item = _key_source(f"item{n}", node.keys[0][0])
+    return [For(f"item{n}", f"distinct_keys(({keys},))"), For(f"r{n}", f"{index}.lookup(({item},))", note=note)]
+
+
+def _components(g: Generator, index: Index, exprs: Sequence[Expr]) -> tuple[Steps, list[str]]:
+    """Steps that leave out NULLs, and a source for each leading component of an index."""
+    steps, sources = _guarded(g, exprs)
+    flags = [column.descending for column in index.columns]
+    return steps, [_key_source(s, e, d) for s, e, d in zip(sources, exprs, flags, strict=False)]
 
 
 def _guarded(g: Generator, exprs: Sequence[Expr]) -> tuple[Steps, list[str]]:
@@ -79,26 +99,49 @@ def _range_sources(g: Generator, bounds: plan.Bounds) -> tuple[Steps, list[str],
     return steps, prefix, ends[0], ends[1]
 
 
+def _index_bounds(g: Generator, node: plan.IndexRange) -> tuple[Steps, str, str]:
+    """Steps that leave out NULLs, and sources of the lowest entry of a range and of the first one behind it.
+
+    NULLs lie at one end of a component and are left out of a range on it: behind MIN_KEY, or before NULL_KEY. In a DESC component low and
+    high change places.
+    """
+    bounds = node.bounds
+    steps, prefix = _components(g, node.index, bounds.prefix)
+    if bounds.low is None and bounds.high is None:
+        if not prefix:
+            return steps, "None", "None"
+        return steps, g.tuple_of(prefix), g.tuple_of([*prefix, "MAX_KEY"])
+    descending = node.index.columns[len(prefix)].descending
+    ends: list[list[str] | None] = []
+    for bound, is_low in ((bounds.low, True), (bounds.high, False)):
+        if bound is None:
+            ends.append(None)
+            continue
+        more, (source,) = _guarded(g, (bound[0],))
+        steps += more
+        # `>` and `<=` stop behind all entries with that value, `>=` and `<` before them; the other way round where the order is reversed.
+        behind = (is_low == bound[1]) != descending
+        ends.append([_key_source(source, bound[0], descending), "MAX_KEY"] if behind else [_key_source(source, bound[0], descending)])
+    low, high = ends
+    if descending:
+        low, high = high, low
+        first, last = ["Descending(NULL_KEY)", "MAX_KEY"], ["Descending(MIN_KEY)"]
+    else:
+        first, last = ["MIN_KEY", "MAX_KEY"], ["NULL_KEY"]
+    return steps, g.tuple_of([*prefix, *(low or first)]), g.tuple_of([*prefix, *(high or last)])
+
+
 def _index_range(g: Generator, node: plan.IndexRange, need: Need) -> Steps:
     _define(g)
-    n, bounds = node.relation, node.bounds
-    steps, prefix, low, high = _range_sources(g, bounds)
-    ranged = low is not None or high is not None
-    if not prefix and not ranged:
-        low_key, high_key = "None", "None"
-    elif not ranged:
-        low_key, high_key = g.tuple_of(prefix), g.tuple_of([*prefix, "MAX_KEY"])
-    else:
-        # NULLs lie at one end of the range and are left out: behind MIN_KEY, or before NULL_KEY.
-        low_parts = ["MIN_KEY", "MAX_KEY"] if low is None or bounds.low is None else [low, "MAX_KEY"] if bounds.low[1] else [low]
-        high_parts = ["NULL_KEY"] if high is None or bounds.high is None else [high] if bounds.high[1] else [high, "MAX_KEY"]
-        low_key, high_key = g.tuple_of([*prefix, *low_parts]), g.tuple_of([*prefix, *high_parts])
+    n = node.relation
+    steps, low, high = _index_bounds(g, node)
     note = f"IndexRange {node.alias} by {node.index.name}"
     if node.ordered:
-        source = f"{_index_name(g, node)}.batches({low_key}, {high_key}{', True' if node.reverse else ''})"
+        source = f"{_index_name(g, node)}.batches({low}, {high}{', True' if node.reverse else ''})"
     else:
-        source = f"narrow_or_all({g.table_name(node)}, {node.index.id}, {low_key}, {high_key})"
-    return [*steps, For(f"b{n}", source, not steps, note), For(f"r{n}", f"b{n}")]
+        source = f"narrow_or_all({g.table_name(node)}, {node.index.id}, {low}, {high})"
+    tests = [If(g.condition(c)) for c in node.implied]
+    return [*steps, For(f"b{n}", source, not steps, note), For(f"r{n}", f"b{n}"), *tests]
 
 
 def _key_range(g: Generator, node: plan.KeyRange, need: Need) -> Steps:

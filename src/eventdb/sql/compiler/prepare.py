@@ -175,7 +175,7 @@ def prepare_constant(expr: ast.Expression, env: Environment, want: DataType) -> 
 
 def _context(binder: Binder) -> Context:
     environment = binder.environment
-    return Context(Costs(environment.catalog, environment.statistics), lambda: next(binder.numbers))
+    return Context(Costs(environment.catalog, environment.statistics, binder.catalogs), lambda: next(binder.numbers))
 
 
 def _columns(query: plan.BoundQuery) -> tuple[ResultColumn, ...]:

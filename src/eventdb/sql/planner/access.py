@@ -2,63 +2,71 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventdb.model.record import replace
 from eventdb.model.schema import Index
-from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, Parameter
+from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, OrderKey, Parameter
 from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.indexes import Part, Target, parts, serves
 from eventdb.sql.planner.nodes import Access, Bounds, Filter, IndexLookup, IndexRange, KeyLookup, KeyRange, Lookup, Node, Scan
 from eventdb.sql.planner.walk import has_subquery, is_volatile, relations
 
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _MANY_ITEMS = 1000
+_MANY_LOOKUPS = 100
 
 
-@dataclass(slots=True)
 class _Facts:
-    """What the conditions say about the columns of one relation, by slot, each with the condition that says so."""
+    """What the conditions say about the columns of one relation (and about indexed expressions over it), each with the condition that says
+    so."""
 
-    equal: dict[int, tuple[Expr, Expr]] = field(default_factory=dict)
-    among: dict[int, tuple[tuple[Expr, ...], Expr]] = field(default_factory=dict)
-    low: dict[int, tuple[tuple[Expr, bool], Expr]] = field(default_factory=dict)
-    high: dict[int, tuple[tuple[Expr, bool], Expr]] = field(default_factory=dict)
+    __slots__ = ("among", "equal", "high", "low")
+
+    def __init__(self) -> None:
+        self.equal: dict[Target, tuple[Expr, Expr]] = {}
+        self.among: dict[Target, tuple[tuple[Expr, ...], Expr]] = {}
+        self.low: dict[Target, tuple[tuple[Expr, bool], Expr]] = {}
+        self.high: dict[Target, tuple[tuple[Expr, bool], Expr]] = {}
+
+    def ranged(self, target: Target) -> bool:
+        return target in self.low or target in self.high
 
 
-def _facts(scan: Scan, conditions: Sequence[Expr]) -> _Facts:
+def _facts(relation: int, conditions: Sequence[Expr]) -> _Facts:
     facts = _Facts()
     for condition in conditions:
-        if isinstance(condition, InList) and isinstance(condition.operand, Column) and condition.operand.relation == scan.relation:
+        if isinstance(condition, InList):
+            target = _target(condition.operand, relation)
             items = condition.items
-            if len(items) <= _MANY_ITEMS and all(isinstance(i, Constant | Parameter) and _sound(i) for i in items):
-                facts.among.setdefault(condition.operand.ordinal, (items, condition))
+            if target is not None and len(items) <= _MANY_ITEMS and all(isinstance(i, Constant | Parameter) for i in items):
+                facts.among.setdefault(target, (items, condition))
         if not isinstance(condition, Comparison) or condition.operator not in _MIRRORED:
             continue
         for side, other, operator in (
             (condition.left, condition.right, condition.operator), (condition.right, condition.left, _MIRRORED[condition.operator])
         ):  # fmt: skip
-            if not isinstance(side, Column) or side.relation != scan.relation or side.ordinal < 1 or not _sound(other):
-                continue
-            if scan.relation in relations((other,)) or has_subquery(other) or is_volatile((other,)):
+            target = _target(side, relation)
+            if target is None or relation in relations((other,)) or has_subquery(other) or is_volatile((other,)):
                 continue
             if operator == "=":
-                facts.equal.setdefault(side.ordinal, (other, condition))
+                facts.equal.setdefault(target, (other, condition))
             elif operator in (">", ">="):
-                facts.low.setdefault(side.ordinal, ((other, operator == ">"), condition))
+                facts.low.setdefault(target, ((other, operator == ">"), condition))
             else:
-                facts.high.setdefault(side.ordinal, ((other, operator == "<"), condition))
+                facts.high.setdefault(target, ((other, operator == "<"), condition))
             break
     return facts
 
 
-def _sound(expr: Expr) -> bool:
-    """Whether a value may be looked up as it is: NaN in a key has a stand-in, so floats only as constants."""
-    if not expr.datatype.is_float:
-        return True
-    return isinstance(expr, Constant) and isinstance(expr.value, float) and math.isfinite(expr.value)
+def _target(expr: Expr, relation: int) -> Target | None:
+    """The column, or the expression over columns of `relation` alone, that a side of a comparison is."""
+    if isinstance(expr, Column):
+        return expr.ordinal if expr.relation == relation and expr.ordinal >= 1 else None
+    if isinstance(expr, Constant | Parameter) or relations((expr,)) != {relation} or has_subquery(expr) or is_volatile((expr,)):
+        return None
+    return expr
 
 
 def remaining(node: Node, conditions: Sequence[Expr], used: Sequence[Expr]) -> Node:
@@ -71,12 +79,10 @@ def best_access(scan: Scan, conditions: Sequence[Expr], costs: Costs, own: froze
 
     `own`: relations of the same row source; values from any others come from an outer row, for which rows are looked up many times.
     """
-    facts = _facts(scan, conditions)
+    facts = _facts(scan.relation, conditions)
     found = _by_key(scan, conditions, facts)
-    if found is None and not scan.versions and scan.moment == 0:
-        found = _by_index(scan, conditions, facts, costs)
     if found is None and not scan.versions:
-        found = _by_key_range(scan, conditions, facts)
+        found = _by_index(scan, conditions, facts, costs) or _by_key_range(scan, conditions, facts)
     if found is not None and not (isinstance(_leaf(found), IndexRange) and facts.equal):
         return found
     looked_up = _by_lookup(scan, conditions, facts)
@@ -91,7 +97,7 @@ def _leaf(node: Node) -> Node:
     return node
 
 
-def _plain(scan: Scan) -> dict[str, Any]:
+def _plain(scan: Access) -> dict[str, Any]:
     return {"relation": scan.relation, "table": scan.table, "alias": scan.alias, "moment": scan.moment, "versions": scan.versions}
 
 
@@ -109,50 +115,60 @@ def _by_key(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | Non
     return None
 
 
-def _columns(scan: Scan, index: Index) -> list[tuple[int, bool]]:
-    """(slot, descending) of an index's leading plain columns."""
-    result = []
-    for column in index.columns:
-        if column.column_id is None or column.column_id not in scan.table.by_id:
-            break
-        result.append((scan.table.by_id[column.column_id].slot, column.descending))
-    return result
-
-
 def _by_index(scan: Scan, conditions: Sequence[Expr], facts: _Facts, costs: Costs) -> Node | None:
+    """The best look-up or range of an index: the more equal leading components the better, an IN list before a range."""
     best: tuple[int, Node] | None = None
-    for index in costs.indexes(scan.table):
-        if index.where is not None:
+    for index in costs.indexes(scan.table, scan.moment):
+        partial = serves(index, scan.table, scan.relation, conditions)
+        if partial is None:
             continue
-        columns = _columns(scan, index)
+        components = parts(index, scan.table, scan.relation)
         prefix = 0
-        while prefix < len(columns) and columns[prefix][0] in facts.equal:
+        while prefix < len(components) and components[prefix].target in facts.equal:
             prefix += 1
-        slots = [slot for slot, _ in columns]
-        whole = index.unique and prefix == len(index.columns)
-        score, node = 0, None
-        if prefix:
-            key = tuple(facts.equal[s][0] for s in slots[:prefix])
-            used = [facts.equal[s][1] for s in slots[:prefix]]
-            score = prefix * 10 + (1000 if whole else 0)
-            node = remaining(IndexLookup(**_plain(scan), index=index, keys=(key,), unique=whole), conditions, used)
-        if prefix < len(columns) and not columns[prefix][1]:
-            slot = slots[prefix]
-            if not prefix and slot in facts.among and len(facts.among[slot][0]) <= 100:
-                items, condition = facts.among[slot]
-                keys = tuple((i,) for i in dict.fromkeys(items) if not (isinstance(i, Constant) and i.value is None))
-                if keys:
-                    unique = index.unique and len(index.columns) == 1
-                    found = IndexLookup(**_plain(scan), index=index, keys=keys, unique=unique)
-                    score, node = 9, remaining(found, conditions, [condition])
-            elif slot in facts.low or slot in facts.high:
-                low, high = facts.low.get(slot), facts.high.get(slot)
-                bounds = Bounds(tuple(facts.equal[s][0] for s in slots[:prefix]), low and low[0], high and high[0])
-                score = prefix * 10 + (5 if low and high else 3)
-                node = remaining(IndexRange(**_plain(scan), index=index, bounds=bounds), conditions, ())
-        if node is not None and (best is None or score > best[0]):
-            best = (score, node)
+        found = None
+        if prefix < len(components):
+            found = _among(scan, conditions, facts, index, components[prefix], partial) if not prefix else None
+            found = found or _range(scan, conditions, facts, index, components, prefix, partial)
+        if found is None and prefix:
+            equal = [facts.equal[p.target] for p in components[:prefix]]
+            whole = index.unique and prefix == len(components)
+            node = IndexLookup(**_plain(scan), index=index, keys=(tuple(e for e, _ in equal),), unique=whole)
+            found = prefix * 10 + (1000 if whole else 0), remaining(node, conditions, [*partial, *(c for _, c in equal)])
+        if found is not None and index.where is not None:
+            found = found[0] + 2, found[1]
+        if found is not None and (best is None or found[0] > best[0]):
+            best = found
     return best[1] if best is not None else None
+
+
+def _among(
+    scan: Scan, conditions: Sequence[Expr], facts: _Facts, index: Index, first: Part, partial: Sequence[Expr]
+) -> tuple[int, Node] | None:
+    """An IN list over the first component: a look-up for each item."""
+    if first.target not in facts.among or first.descending or len(facts.among[first.target][0]) > _MANY_LOOKUPS:
+        return None
+    items, condition = facts.among[first.target]
+    keys = tuple((i,) for i in dict.fromkeys(items) if not (isinstance(i, Constant) and i.value is None))
+    if not keys:
+        return None
+    node = IndexLookup(**_plain(scan), index=index, keys=keys, unique=index.unique and len(index.columns) == 1)
+    return 9, remaining(node, conditions, [*partial, condition])
+
+
+def _range(
+    scan: Scan, conditions: Sequence[Expr], facts: _Facts, index: Index, components: Sequence[Part], prefix: int, partial: Sequence[Expr]
+) -> tuple[int, Node] | None:
+    """A range of the component behind `prefix` equal ones. A scan may take its place, so the node keeps the conditions that it meets."""
+    target = components[prefix].target
+    if not facts.ranged(target):
+        return None
+    equal = [facts.equal[p.target] for p in components[:prefix]]
+    low, high = facts.low.get(target), facts.high.get(target)
+    used = [*partial, *(c for _, c in equal), *(end[1] for end in (low, high) if end is not None)]
+    bounds = Bounds(tuple(e for e, _ in equal), low and low[0], high and high[0])
+    node = IndexRange(**_plain(scan), index=index, bounds=bounds, implied=tuple(used))
+    return prefix * 10 + (5 if low and high else 3), remaining(node, conditions, used)
 
 
 def _by_key_range(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | None:
@@ -171,11 +187,10 @@ def _by_key_range(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node
     return remaining(KeyRange(**_plain(scan), bounds=bounds), conditions, used)
 
 
-def _side(condition: Expr, relation: int, slot: int) -> Expr:
-    """The side of an equality that is the given column."""
+def _side(condition: Expr, relation: int, target: Target) -> Expr:
+    """The side of an equality that is `target`."""
     assert isinstance(condition, Comparison)
-    left = condition.left
-    return left if isinstance(left, Column) and (left.relation, left.ordinal) == (relation, slot) else condition.right
+    return condition.left if _target(condition.left, relation) == target else condition.right
 
 
 def _by_lookup(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | None:
@@ -187,44 +202,100 @@ def _by_lookup(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | 
         return None
     used = [c for _, c in outer.values()]
     inner = [c for c in conditions if not any(c is u for u in used) and relations((c,)) <= {scan.relation}]
-    keys = tuple(_side(c, scan.relation, slot) for slot, (_, c) in outer.items())
+    keys = tuple(_side(c, scan.relation, target) for target, (_, c) in outer.items())
     rows = Filter(scan, tuple(inner)) if inner else scan
     return remaining(Lookup(rows, keys, tuple(e for e, _ in outer.values())), conditions, [*used, *inner])
 
 
-def ordered_access(node: Access, keys: Sequence[tuple[int, bool, bool, bool]], costs: Costs, partial: bool) -> Access | None:
-    """The access in an order given by (slot, descending, nulls first, nullable), if key or index gives it; None otherwise.
+class SortKey(NamedTuple):
+    """A sort key on a column of the table that is read, or on an expression over it."""
 
-    `partial`: only some first rows will be read, so that going through an index pays.
+    target: Target
+    descending: bool
+    nulls_first: bool
+    nullable: bool
+
+
+def sort_key(key: OrderKey, relation: int) -> SortKey | None:
+    target = _target(key.expression, relation)
+    return SortKey(target, key.descending, key.nulls_first, key.expression.nullable) if target is not None else None
+
+
+def ordered_access(
+    node: Access, keys: Sequence[SortKey], costs: Costs, partial: bool, conditions: Sequence[Expr] = ()
+) -> Access | None:
+    """The access in the order of `keys`, if key or index gives it; None otherwise.
+
+    `partial`: only some first rows will be read, so that going through an index pays. `conditions`: what is tested above the access; those
+    that a partial index meets by itself come back as `implied`.
     """
-    directions = {descending for _, descending, _, _ in keys}
-    if node.versions or len(directions) != 1:
+    if node.versions:
         return None
-    reverse = directions.pop()
-    if isinstance(node, Scan | KeyRange):
-        prefix = len(node.bounds.prefix) if isinstance(node, KeyRange) else 0
-        slots = list(node.table.key_slots)[prefix:]
-        wanted = [slot for slot, *_ in keys]
-        if wanted[: len(slots)] == slots[: len(wanted)]:
-            return replace(node, ordered=True, reverse=reverse) if isinstance(node, Scan) else replace(node, reverse=reverse)
-    if isinstance(node, Scan) and partial and node.moment == 0:
-        for index in costs.indexes(node.table):
-            if index.where is None and _in_order(node, index, 0, keys, reverse):
-                return IndexRange(node.relation, node.table, node.alias, node.moment, index=index, ordered=True, reverse=reverse)
-    if isinstance(node, IndexRange) and partial and _in_order(node, node.index, len(node.bounds.prefix), keys, reverse):
-        return replace(node, ordered=True, reverse=reverse)
-    if isinstance(node, IndexLookup) and len(node.keys) == 1 and not reverse:
-        return node if _in_order(node, node.index, len(node.keys[0]), keys, reverse) else None
+    keys = _varying(node, keys, conditions)
+    by_key = _in_key_order(node, keys)
+    if by_key is not None:
+        return by_key
+    if not partial:
+        return None
+    if isinstance(node, Scan):
+        for index in costs.indexes(node.table, node.moment):
+            met = serves(index, node.table, node.relation, conditions)
+            reverse = _direction(index, node, 0, keys) if met is not None else None
+            if reverse is not None and met is not None:
+                return IndexRange(**_plain(node), index=index, ordered=True, reverse=reverse, implied=met)
+    if isinstance(node, IndexRange):
+        reverse = _direction(node.index, node, len(node.bounds.prefix), keys)
+        if reverse is not None:
+            return replace(node, ordered=True, reverse=reverse, implied=())
+    if isinstance(node, IndexLookup) and len(node.keys) == 1:
+        reverse = _direction(node.index, node, len(node.keys[0]), keys)
+        if reverse is not None:
+            bounds = Bounds(node.keys[0])
+            return IndexRange(**_plain(node), index=node.index, bounds=bounds, ordered=True, reverse=reverse)
     return None
 
 
-def _in_order(node: Access, index: Index, skip: int, keys: Sequence[tuple[int, bool, bool, bool]], reverse: bool) -> bool:
-    columns = index.columns[skip:]
-    if len(keys) > len(columns):
+def _varying(node: Access, keys: Sequence[SortKey], conditions: Sequence[Expr]) -> list[SortKey]:
+    """The sort keys without those that are the same in all rows."""
+    fixed: set[Target] = set(_facts(node.relation, conditions).equal)
+    if isinstance(node, IndexRange | IndexLookup) and (isinstance(node, IndexRange) or len(node.keys) == 1):
+        prefix = len(node.bounds.prefix) if isinstance(node, IndexRange) else len(node.keys[0])
+        fixed |= {p.target for p in parts(node.index, node.table, node.relation)[:prefix]}
+    elif isinstance(node, KeyRange):
+        fixed |= set(node.table.key_slots[: len(node.bounds.prefix)])
+    return [key for key in keys if key.target not in fixed]
+
+
+def _in_key_order(node: Access, keys: Sequence[SortKey]) -> Access | None:
+    """A scan or range of the primary key, forwards or backwards, where that is the order wanted."""
+    if not isinstance(node, Scan | KeyRange):
+        return None
+    if not keys:
+        return node
+    reverse = keys[0].descending
+    prefix = len(node.bounds.prefix) if isinstance(node, KeyRange) else 0
+    slots = list(node.table.key_slots)[prefix:]
+    wanted = [key.target for key in keys]
+    if wanted[: len(slots)] != slots[: len(wanted)] or any(key.descending != reverse for key in keys[: len(slots)]):
+        return None
+    return replace(node, ordered=True, reverse=reverse) if isinstance(node, Scan) else replace(node, reverse=reverse)
+
+
+def _direction(index: Index, node: Access, skip: int, keys: Sequence[SortKey]) -> bool | None:
+    """Whether to read an index backwards so that rows come in the order of `keys`; None where it doesn't give that order.
+
+    Entries with equal components follow in the order of the row's key.
+    """
+    if not keys:
         return False
-    for (slot, _, nulls_first, nullable), column in zip(keys, columns, strict=False):
-        if column.column_id is None or node.table.by_id[column.column_id].slot != slot or column.descending:
-            return False
-        if nullable and (column.nulls_first != reverse) != nulls_first:
-            return False
-    return True
+    components = parts(index, node.table, node.relation)[skip:]
+    components += [Part(slot) for slot in node.table.key_slots]
+    reverse = keys[0].descending != components[0].descending
+    if len(keys) > len(components):
+        return None
+    for key, part in zip(keys, components, strict=False):
+        if key.target != part.target or key.descending != (part.descending != reverse):
+            return None
+        if key.nullable and (part.nulls_first != reverse) != key.nulls_first:
+            return None
+    return reverse

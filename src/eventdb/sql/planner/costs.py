@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.schema import Index, Table
@@ -42,10 +42,13 @@ _RANGE = 0.3
 
 
 class Costs:
-    """Estimates over one catalog. `statistics` gives a table's present row count."""
+    """Estimates over one catalog. `statistics` gives a table's present row count, `catalogs` those of the moments that are read."""
 
-    def __init__(self, catalog: Catalog, statistics: Callable[[Table], int] | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, statistics: Callable[[Table], int] | None = None, catalogs: Mapping[int, Catalog] | None = None
+    ) -> None:
         self.catalog = catalog
+        self.catalogs = catalogs or {}
         self.statistics = statistics
         self._tables: dict[int, float] = {}
         self._rows: dict[int, tuple[Node, float]] = {}
@@ -55,8 +58,9 @@ class Costs:
             self._tables[table.id] = float(self.statistics(table)) if self.statistics is not None else _UNKNOWN_TABLE
         return max(self._tables[table.id], 1.0)
 
-    def indexes(self, table: Table) -> tuple[Index, ...]:
-        return self.catalog.indexes_of(table.id)
+    def indexes(self, table: Table, moment: int = 0) -> tuple[Index, ...]:
+        """The indexes that a table had at a moment: complete from their creation on, so they answer for all later positions."""
+        return self.catalogs.get(moment, self.catalog).indexes_of(table.id)
 
     def unique_slots(self, table: Table) -> list[frozenset[int]]:
         """The sets of slots whose (non-NULL) values are unique in the table's present."""

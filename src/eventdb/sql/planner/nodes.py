@@ -84,12 +84,16 @@ class IndexLookup(Access):
 
 
 class IndexRange(Access):
-    """Rows in a range of an index. Unless `ordered`, a scan takes its place when the range turns out to be wide."""
+    """Rows in a range of an index. Unless `ordered`, a scan takes its place when the range turns out to be wide.
+
+    `implied`: the conditions that rows of the range meet by themselves, for that scan; none where it is `ordered`.
+    """
 
     index: Index = field(kw_only=True)
     bounds: Bounds = Bounds()
     reverse: bool = False
     ordered: bool = False
+    implied: tuple[Expr, ...] = ()
 
 
 class SystemScan(Node):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Expr, IsNull, Logical, SubqueryExpression
-from eventdb.sql.planner.access import best_access, ordered_access
+from eventdb.sql.planner.access import best_access, ordered_access, sort_key
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.nodes import (
     Access,
@@ -333,7 +333,7 @@ def use_order(query: BoundQuery, context: Context) -> BoundQuery:
     def change(node: Node) -> Node:
         if not isinstance(node, Sort | TopN):
             return node
-        source = _in_order(node.input, node, context)
+        source = _in_order(node.input, node, context, ())
         if source is None:
             return node
         return Limit(source, node.limit, node.offset) if isinstance(node, TopN) else source
@@ -341,22 +341,29 @@ def use_order(query: BoundQuery, context: Context) -> BoundQuery:
     return replace(query, plan=bottom_up(query.plan, change))
 
 
-def _in_order(node: Node, sort: Sort | TopN, context: Context) -> Node | None:
-    """The plan below a sort with its leading table read in the sort's order, if that can be."""
-    if isinstance(node, Filter | Project):
-        inner = _in_order(node.input, sort, context)
+def _in_order(node: Node, sort: Sort | TopN, context: Context, conditions: tuple[Expr, ...]) -> Node | None:
+    """The plan below a sort with its leading table read in the sort's order, if that can be. `conditions`: those tested right above."""
+    if isinstance(node, Filter):
+        inner = _in_order(node.input, sort, context, (*conditions, *node.conditions))
+        if inner is None:
+            return None
+        met = inner.implied if isinstance(inner, IndexRange) and inner.ordered else ()
+        inner = replace(inner, implied=()) if met else inner
+        return filtered(inner, [c for c in node.conditions if not any(c is m for m in met)])
+    if isinstance(node, Project):
+        inner = _in_order(node.input, sort, context, ())
         return replace(node, input=inner) if inner is not None else None
     if isinstance(node, SemiJoin | AntiJoin) or (isinstance(node, Join) and node.kind in ("inner", "left")):
-        inner = _in_order(node.left, sort, context) if isinstance(sort, Sort) or not isinstance(node, Join) or node.kind == "left" else None
+        all_left = isinstance(sort, Sort) or not isinstance(node, Join) or node.kind == "left"
+        inner = _in_order(node.left, sort, context, ()) if all_left else None
         return replace(node, left=inner) if inner is not None else None
     if not isinstance(node, Access):
         return None
-    keys = []
-    for key in sort.keys:
-        if not isinstance(key.expression, Column) or key.expression.relation != node.relation:
-            return None
-        keys.append((key.expression.ordinal, key.descending, key.nulls_first, key.expression.nullable))
-    return ordered_access(node, keys, context.costs, isinstance(sort, TopN) and _pays(node, sort, context))
+    keys = [sort_key(key, node.relation) for key in sort.keys]
+    if any(key is None for key in keys):
+        return None
+    few = isinstance(sort, TopN) and _pays(node, sort, context)
+    return ordered_access(node, [key for key in keys if key is not None], context.costs, few, conditions)
 
 
 def _pays(node: Access, sort: TopN, context: Context) -> bool:
