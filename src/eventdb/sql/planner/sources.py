@@ -87,6 +87,7 @@ def table_reference(binder: Binder, node: ast.TableRef, scope: QueryScope) -> Fr
     if node.system_time is not None:
         at = binder.environment.moment(node.system_time)
         moment, catalog, versions = at.index, at.catalog, node.system_time.kind != "as of"
+        binder.catalogs[moment] = catalog
     found = find_relation(binder, catalog, parts)
     if isinstance(found, Table):
         return table_source(binder, found, node.alias, scope, moment, versions)
@@ -169,8 +170,10 @@ def view_source(binder: Binder, view: View, node: ast.TableRef, scope: QueryScop
     from eventdb.sql.planner.binder import Binder
 
     environment = replace(binder.environment, text=view.query, parameter_index={}, catalog=catalog)
+    inner = Binder(environment, binder.numbers, moment, catalog)
+    inner.catalogs = binder.catalogs
     try:
-        bound = Binder(environment, binder.numbers, moment, catalog).query(parse_query(view.query))
+        bound = inner.query(parse_query(view.query))
     except Error as error:
         raise error.at(None, view.query) from None
     if len(bound.outputs) != len(view.columns):
