@@ -11,6 +11,7 @@ from eventdb.engine import constraints
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import Execution
 from eventdb.engine.provenance import provenance
+from eventdb.engine.results import Result
 from eventdb.engine.settings import canonical, isolation_level
 from eventdb.engine.temporal import prepare_moment, shown
 from eventdb.errors import (
@@ -30,7 +31,7 @@ from eventdb.sql.parser import ast
 from eventdb.sql.prepared import ResultColumn
 
 if TYPE_CHECKING:
-    from eventdb.engine.session import Result, Session
+    from eventdb.engine.session import Session
     from eventdb.engine.statements import Statement
     from eventdb.engine.transaction import Transaction
 
@@ -42,8 +43,6 @@ class Control:
 
     def control(self: Any, statement: Statement, values: tuple[Any, ...]) -> Result:
         """Run a statement whose class is in `CONTROLS`."""
-        from eventdb.engine.session import Result
-
         result = self.CONTROLS[type(statement.node)](self, statement.node, statement, values)
         return Result() if result is None else result
 
@@ -181,7 +180,7 @@ def _set_transaction(session: Session, node: ast.SetTransaction, *_: Any) -> Non
         transaction = session.transaction
     if modes.read_only is True:
         transaction.read_only = True
-    elif modes.read_only is False and transaction.read_only:
+    elif modes.read_only is False and (transaction.read_only or transaction.pinned is not None):
         if session.read_only or session.database.read_only or transaction.pinned is not None:
             raise ReadOnlyTransaction("cannot set transaction read-write mode here", position=node.position)
         if transaction.reads.tables or transaction.events:
@@ -245,8 +244,6 @@ def _set_system_time(session: Session, node: ast.SetSystemTime, statement: State
 
 
 def _show(session: Session, node: ast.Show, *_: Any) -> Any:
-    from eventdb.engine.session import Result
-
     if node.name == "all":
         settings = session.settings.all()
         return Result((ResultColumn("name", TEXT, False), ResultColumn("setting", TEXT, False)), settings, len(settings))
@@ -258,7 +255,8 @@ def _show(session: Session, node: ast.Show, *_: Any) -> Any:
         pinned = transaction.pinned if transaction is not None else session.pinned
         value = "present" if pinned is None else shown(pinned, session.database.head)
     elif name in ("transaction_read_only", "default_transaction_read_only"):
-        value = "on" if (transaction.read_only if transaction is not None else session.read_only) else "off"
+        seen = session if transaction is None else transaction
+        value = "on" if seen.read_only or seen.pinned is not None or session.database.read_only else "off"
     else:
         value = session.settings.get(name)
     if value is None:

@@ -153,7 +153,8 @@ def catalog_for(reader: StateReader, last: int | None, present: Catalog) -> Cata
 
 
 def moment_from_python(value: Any, reader: StateReader, zone: datetime.tzinfo) -> int:
-    """The transaction number for what a caller passes as `as_of`: a number, a datetime (a naive one in the session's zone), or text."""
+    """The transaction number for what a caller passes as `as_of`: a number, a datetime (a naive one in the session's zone), or text: a
+    time, or `TRANSACTION n`."""
     from eventdb.engine.binding import adapt_one
 
     if value is None or isinstance(value, bool):
@@ -161,6 +162,9 @@ def moment_from_python(value: Any, reader: StateReader, zone: datetime.tzinfo) -
     if isinstance(value, int):
         return number_of(value, reader)
     if isinstance(value, str):
+        word, _, number = value.strip().partition(" ")
+        if word.upper() == "TRANSACTION" and number.isascii() and number.strip().isdigit():
+            return number_of(int(number[:20]), reader)
         value = adapt_one(value, TIMESTAMPTZ, zone)
     elif isinstance(value, datetime.datetime):
         value = value.replace(tzinfo=zone) if value.tzinfo is None else value.astimezone(UTC)
