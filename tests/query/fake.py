@@ -46,7 +46,7 @@ class FakeIndex:
     def lookup(self, prefix: tuple[Any, ...]) -> list[Any]:
         return [row for key, row in self.entries if key[: len(prefix)] == prefix]
 
-    def batches(self, low: Any = None, high: Any = None, reverse: bool = False) -> Iterator[list[Any]]:
+    def batches(self, low: Any = None, high: Any = None, reverse: bool = False, size: int = 32) -> Iterator[list[Any]]:
         found = [row for key, row in self.entries if (low is None or low <= key) and (high is None or key < high)]
         if reverse:
             found.reverse()

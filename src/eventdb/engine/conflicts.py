@@ -87,10 +87,10 @@ class RecordingIndex:
         return self._inner.lookup(prefix)
 
     def batches(
-        self, low: tuple[Any, ...] | None = None, high: tuple[Any, ...] | None = None, reverse: bool = False
+        self, low: tuple[Any, ...] | None = None, high: tuple[Any, ...] | None = None, reverse: bool = False, size: int = 32
     ) -> Iterator[Sequence[Row]]:
         self._reads.index_ranges.append((self._id, low, high))
-        return self._inner.batches(low, high, reverse)
+        return self._inner.batches(low, high, reverse, size)
 
     def count(self, low: tuple[Any, ...] | None = None, high: tuple[Any, ...] | None = None) -> int:
         return self._inner.count(low, high)

@@ -30,8 +30,11 @@ class IndexReader(Protocol):
         """All rows whose leading components equal `prefix`, in index order."""
         ...
 
-    def batches(self, low: tuple[Any, ...] | None = None, high: tuple[Any, ...] | None = None, reverse: bool = False) -> Iterator[Sequence[Row]]:
-        """Rows with low <= entry key < high in index order (or reversed), in lists; small lists first, so that LIMIT reads little."""
+    def batches(
+        self, low: tuple[Any, ...] | None = None, high: tuple[Any, ...] | None = None, reverse: bool = False, size: int = 32
+    ) -> Iterator[Sequence[Row]]:
+        """Rows with low <= entry key < high in index order (or reversed), in lists, the first of at most `size`, so that LIMIT reads
+        little."""
         ...
 
     def count(self, low: tuple[Any, ...] | None = None, high: tuple[Any, ...] | None = None) -> int:

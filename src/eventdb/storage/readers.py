@@ -102,9 +102,8 @@ class _Reader:
     def _versions_of(self, key: Key, first: int, last: int) -> list[Version]:
         data = self._data
         versions = data.shape.versions
-        found: list[Version] = []
-        for keys, vals, i, j in data.past.slices(versions.bound(key, False), versions.bound(key, True), False, True):
-            found += zip(versions.ends(keys[i:j]), vals[i:j], strict=True)
+        names, rows = data.past.between(versions.bound(key, False), versions.bound(key, True))
+        found: list[Version] = list(zip(versions.ends(names), rows, strict=True))
         if found and (found[0][0] <= first or found[-1][1][0] > last):  # type: ignore[operator]
             found = [version for version in found if version[1][0] <= last and version[0] > first]  # type: ignore[operator]
         row = data.live.get(key)
@@ -185,14 +184,13 @@ class LiveIndex:
 
     def lookup(self, prefix: tuple[Any, ...]) -> Sequence[Row]:
         """All rows whose leading components equal `prefix`, in index order."""
-        found: list[Entry] = []
-        for keys, _, i, j in self._tree.slices(prefix, (*prefix, MAX_KEY)):
-            found += keys[i:j]
+        found = self._tree.between(prefix, (*prefix, MAX_KEY))[0]
         return self._rows_of([entry[-1] for entry in found]) if found else ()
 
-    def batches(self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False) -> Iterator[Sequence[Row]]:
-        """Rows with low <= entry < high in index order or reversed; small lists first."""
-        size = _FIRST_BATCH
+    def batches(
+        self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False, size: int = _FIRST_BATCH
+    ) -> Iterator[Sequence[Row]]:
+        """Rows with low <= entry < high in index order or reversed; a list of at most `size` first, then larger ones."""
         parts = self._tree.slices_reversed(low, high, False, True) if reverse else self._tree.slices(low, high, False, True)
         for keys, _, i, j in parts:
             entries = keys[i:j]
@@ -300,9 +298,7 @@ class PastIndex:
     def lookup(self, prefix: tuple[Any, ...]) -> Sequence[Row]:
         """All rows whose leading components equalled `prefix`, in index order."""
         number, high = self._number, (*prefix, MAX_KEY)
-        found: list[Entry] = []
-        for keys, vals, i, j in self._data.live.slices(prefix, high):
-            found += [entry for entry, since in zip(keys[i:j], vals[i:j], strict=True) if since <= number]
+        found = [entry for entry, since in zip(*self._data.live.between(prefix, high), strict=True) if since <= number]
         known = len(found)
         for piece in self._data.past.slices(prefix, high):
             found += _held(piece, number)
@@ -310,10 +306,11 @@ class PastIndex:
             found.sort()
         return self._rows_of([entry[-1] for entry in found])
 
-    def batches(self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False) -> Iterator[Sequence[Row]]:
-        """Rows with low <= entry < high in index order or reversed."""
+    def batches(
+        self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False, size: int = _FIRST_BATCH
+    ) -> Iterator[Sequence[Row]]:
+        """Rows with low <= entry < high in index order or reversed; a list of at most `size` first, then larger ones."""
         data, number = self._data, self._number
-        size = _FIRST_BATCH
         for part, past_low, past_high in _windows(data.live, low, high, False, True, reverse, _past_of_entry):
             if part is None:
                 slices = data.past.slices_reversed if reverse else data.past.slices

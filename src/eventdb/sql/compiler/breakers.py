@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eventdb.sql.compiler.generator import PRODUCERS, Generator, Need, places
+from eventdb.sql.compiler.runtime import first_batch
 from eventdb.sql.compiler.steps import For, Let, Steps, clauses, comprehensible, nested
 from eventdb.sql.expressions.aggregates import accumulator
 from eventdb.sql.expressions.bound import Column, Constant, OrderKey
@@ -200,16 +201,29 @@ def _limit(g: Generator, node: plan.Limit, need: Need) -> Steps:
         g.write(f"end = tie_stop(keys, start, row_limit({g.value(node.limit) if node.limit is not None else None}))")
         return [For(g.target(names), f"{rows}[start:end]", note="Limit with ties")]
     start, end = _bounds(g, node.limit, node.offset)
+    if isinstance(node.input, plan.IndexRange) and end != "None":
+        g.first[node.input.relation] = str(first_batch(int(end))) if end.isdigit() else f"first_batch({end})"
     steps = g.produce(node.input, need)
     names = g.carriers(node.input, need)
     if len(steps) == 1 and isinstance(steps[0], For) and not steps[0].batches and steps[0].iterable.isidentifier():
         return [For(steps[0].target, f"{steps[0].iterable}[{start}:{end}]", note="Limit")]
-    if comprehensible(steps):
+    source = _flat(steps, g.pack(names))
+    if source is not None:
+        g.write(f"{rows} = list(islice({source}, {start}, {end}))")
+    elif comprehensible(steps):
         g.write(f"{rows} = list(islice(({g.pack(names)} {clauses(steps)}), {start}, {end}))")
     else:
         g.write(f"def some{rows}():", *(f" {line}" for line in nested(steps, [f"yield {g.pack(names)}"])))
         g.write(f"{rows} = list(islice(some{rows}(), {start}, {end}))")
     return [For(g.target(names), rows, note="Limit")]
+
+
+def _flat(steps: Steps, element: str) -> str | None:
+    """Source of an iterator over all rows, where the steps are but batches and their rows."""
+    if len(steps) != 2 or not isinstance(steps[0], For) or not isinstance(steps[1], For) or not steps[0].batches:
+        return None
+    batches, rows = steps[0], steps[1]
+    return f"flatten({batches.iterable})" if rows.iterable == batches.target and rows.target == element else None
 
 
 # ---- DISTINCT and set operations

@@ -62,7 +62,8 @@ def _index_lookup(g: Generator, node: plan.IndexLookup, need: Need) -> Steps:
     note = f"IndexLookup {node.alias} by {node.index.name}"
     if len(node.keys) == 1:
         before, sources = _components(g, node.index, node.keys[0])
-        return [*before, For(f"r{n}", f"{index}.lookup({g.tuple_of(sources)})", note=note)]
+        before, source = _folded(before, f"{index}.lookup({g.tuple_of(sources)})")
+        return [*before, For(f"r{n}", source, note=note)]
     keys = ", ".join(g.key_of(key) for key in node.keys)
     item = _key_source(f"item{n}", node.keys[0][0])
     return [For(f"item{n}", f"distinct_keys(({keys},))"), For(f"r{n}", f"{index}.lookup(({item},))", note=note)]
@@ -137,11 +138,21 @@ def _index_range(g: Generator, node: plan.IndexRange, need: Need) -> Steps:
     steps, low, high = _index_bounds(g, node)
     note = f"IndexRange {node.alias} by {node.index.name}"
     if node.ordered:
-        source = f"{_index_name(g, node)}.batches({low}, {high}{', True' if node.reverse else ''})"
+        size = f", size={g.first[n]}" if n in g.first else ""
+        source = f"{_index_name(g, node)}.batches({low}, {high}{', True' if node.reverse else ''}{size})"
     else:
         source = f"narrow_or_all({g.table_name(node)}, {node.index.id}, {low}, {high})"
+    steps, source = _folded(steps, source)
     tests = [If(g.condition(c)) for c in node.implied]
     return [*steps, For(f"b{n}", source, not steps, note), For(f"r{n}", f"b{n}"), *tests]
+
+
+def _folded(steps: Steps, source: str) -> tuple[Steps, str]:
+    """Mere tests before a source of rows become part of it, so that the pipeline begins with a loop."""
+    if not steps or not all(isinstance(step, If) for step in steps):
+        return steps, source
+    tests = " and ".join(step.condition for step in steps if isinstance(step, If))
+    return [], f"({source} if {tests} else ())"
 
 
 def _key_range(g: Generator, node: plan.KeyRange, need: Need) -> Steps:
@@ -163,11 +174,8 @@ def _key_range(g: Generator, node: plan.KeyRange, need: Need) -> Steps:
         high_parts = [*prefix, *([high] if high else []), high_end]
         arguments = [g.tuple_of(low_parts) if len(low_parts) > 1 else "None", g.tuple_of(high_parts) if len(high_parts) > 1 else "None"]
     reverse = ", reverse=True" if node.reverse else ""
-    return [
-        *steps,
-        For(f"b{n}", f"{table}.batches({', '.join(arguments)}{reverse})", not steps, f"KeyRange {node.alias}"),
-        For(f"r{n}", f"b{n}"),
-    ]
+    steps, source = _folded(steps, f"{table}.batches({', '.join(arguments)}{reverse})")
+    return [*steps, For(f"b{n}", source, not steps, f"KeyRange {node.alias}"), For(f"r{n}", f"b{n}")]
 
 
 PRODUCERS.update({plan.IndexLookup: _index_lookup, plan.IndexRange: _index_range, plan.KeyRange: _key_range})

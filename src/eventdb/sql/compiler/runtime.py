@@ -33,6 +33,11 @@ def stop(start: int, count: int | None) -> int | None:
     return None if count is None else start + count
 
 
+def first_batch(count: int | None) -> int:
+    """How many rows to ask for at first where `count` will be taken."""
+    return min(max(count, 1), 1000) if count is not None else 32
+
+
 def tie_stop(keys: Sequence[Any], start: int, count: int | None) -> int | None:
     """Where to stop so that rows equal to the last one in order come along."""
     end = stop(start, count)

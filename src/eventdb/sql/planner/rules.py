@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Expr, IsNull, Logical, SubqueryExpression
 from eventdb.sql.planner.access import best_access, ordered_access, sort_key
+from eventdb.sql.planner.aggregates import equal_sides, join_aggregates, read_ends
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.nodes import (
     Access,
@@ -149,7 +150,7 @@ def _as_join(condition: Expr, outer: frozenset[int]) -> Callable[[Node], Node] |
     for tie in ties:
         if not relations((tie,)) <= outer | shown:
             return None
-        pair = _pair(tie, outer, shown)
+        pair = equal_sides(tie, outer, shown)
         if pair is not None:
             pairs.append(pair)
         else:
@@ -163,16 +164,14 @@ def _as_join(condition: Expr, outer: frozenset[int]) -> Callable[[Node], Node] |
     return lambda node: SemiJoin(node, plan, left, right, tuple(conditions))
 
 
-def _pair(condition: Expr, outer: frozenset[int], inner: frozenset[int]) -> tuple[Expr, Expr] | None:
-    """The sides of an equality, outer first, where each belongs to one side only."""
-    if not isinstance(condition, Comparison) or condition.operator != "=":
-        return None
-    a, b = relations((condition.left,)), relations((condition.right,))
-    if a and b and a <= outer and b <= inner:
-        return condition.left, condition.right
-    if a and b and b <= outer and a <= inner:
-        return condition.right, condition.left
-    return None
+def unnest_aggregates(query: BoundQuery, context: Context) -> BoundQuery:
+    """Correlated scalar aggregates become joins with all groups where that reads less."""
+    return join_aggregates(query, context.costs, context.fresh)
+
+
+def use_ends(query: BoundQuery, context: Context) -> BoundQuery:
+    """min and max are read at the ends of a key or index."""
+    return read_ends(query, context.costs, context.fresh)
 
 
 # ---- filters
@@ -377,7 +376,7 @@ def _pays(node: Access, sort: TopN, context: Context) -> bool:
 
 
 RULES: list[Rule] = [
-    inline_common_tables, unnest_subqueries, push_filters, order_joins, choose_access, use_top_n, use_order,
+    inline_common_tables, unnest_subqueries, unnest_aggregates, use_ends, push_filters, order_joins, choose_access, use_top_n, use_order,
 ]  # fmt: skip
 
 __all__ = ["RULES", "Context", "Rule"]
