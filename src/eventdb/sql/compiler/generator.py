@@ -44,8 +44,7 @@ class Generator(expressions.SourceEmitter):
         super().__init__()
         self.analyze = analyze
         self.counted: dict[int, plan.Node] = {}
-        self.first: dict[int, str] = {}
-        """How many rows of an ordered relation will be read at most, by relation: source of a number or None."""
+        self.timed: dict[int, int] = {}
         self.rowed: set[int] = set()
         self.overrides: dict[Place, str] = {}
         self.tables: list[str] = []
@@ -61,7 +60,6 @@ class Generator(expressions.SourceEmitter):
             {
                 "cache": functools.cache,
                 "islice": itertools.islice,
-                "flatten": itertools.chain.from_iterable,
                 "itemgetter": operator.itemgetter,
                 "nsmallest": heapq.nsmallest,
                 "nlargest": heapq.nlargest,
@@ -134,6 +132,8 @@ class Generator(expressions.SourceEmitter):
         """The steps that yield the rows of `node`, whose columns in `need` are used by what follows."""
         special = PRODUCERS.get(type(node))
         steps: Steps = special(self, node, need) if special else getattr(self, f"_{type(node).__name__.lower()}")(node, need)
+        if isinstance(node, plan.Access) and (node.relation, END) in need and not self.gives_ends(node):
+            steps = [*steps, *self.ends(node)]
         if self.analyze:
             number = len(self.counted)
             self.counted[number] = node
@@ -289,6 +289,18 @@ class Generator(expressions.SourceEmitter):
 
     def reads_versions(self, node: plan.Access, need: Need) -> bool:
         return node.versions or (node.relation, END) in need
+
+    def gives_ends(self, node: plan.Access) -> bool:
+        """Whether reading it gives versions with their ends, and not only rows."""
+        return node.versions or isinstance(node, plan.Scan) or (isinstance(node, plan.KeyLookup) and len(node.keys) == 1)
+
+    def ends(self, node: plan.Access) -> Steps:
+        """For a row found through an index: its version, looked up by its key."""
+        n = node.relation
+        slots = node.table.key_slots
+        key = f"r{n}[{slots[0]}]" if len(slots) == 1 else f"({', '.join(f'r{n}[{slot}]' for slot in slots)},)"
+        source = f"versions({self.table_name(node)}, cx.positions[{node.moment}], {key})"
+        return [For(f"b{n}", source, note=f"end of {node.alias}"), For(f"e{n}, r{n}", f"b{n}")]
 
     def _keylookup(self, node: plan.KeyLookup, need: Need) -> Steps:
         table, n = self.table_name(node), node.relation
