@@ -140,7 +140,34 @@ def left_of(path: list[tuple[Branch, int]], low: Any) -> Any:
     return None
 
 
-def rank(node: Any, bound: Any, unbounded: float) -> float:
+def estimate(root: Any, count: int, low: Any, high: Any) -> int:
+    node = root
+    while node.kids is not None:
+        i = 0 if low is None else bisect_right(node.keys, low)
+        j = len(node.kids) - 1 if high is None else bisect_right(node.keys, high)
+        if i < j:
+            return _estimate_across(root, count, node, i, j, low, high)
+        if i > j:
+            return 0
+        node = node.kids[i]
+    i = 0 if low is None else bisect_left(node.keys, low)
+    j = len(node.keys) if high is None else bisect_left(node.keys, high)
+    return max(j - i, 0)
+
+
+def _estimate_across(root: Any, count: int, node: Branch, i: int, j: int, low: Any, high: Any) -> int:
+    if low is None and high is None:
+        return count
+    if node.kids[0].kids is None and j - i == 1:
+        left, right = node.kids[i].keys, node.kids[j].keys
+        a = 0 if low is None else bisect_left(left, low)
+        b = len(right) if high is None else bisect_left(right, high)
+        return len(left) - a + b
+    span = _rank(root, high, 1.0) - _rank(root, low, 0.0)
+    return max(1, round(span * count))
+
+
+def _rank(node: Any, bound: Any, unbounded: float) -> float:
     """The share of the tree that lies before `bound`, as if all pages were equally full."""
     if bound is None:
         return unbounded

@@ -201,7 +201,7 @@ def unpack_stored(packed: Sequence[Packed]) -> list[Row]:
 
 
 class LeafForm:
-    """How the leaves of one tree are written and read: its kind, its keys, and for rows where their key stands and how versions are keyed."""
+    """How the leaves of one tree are written and read: its kind, its keys, and for rows where their key and how versions are keyed."""
 
     __slots__ = ("key_of", "keys", "kind", "slots", "versions")
 

@@ -34,6 +34,7 @@ Rule = tuple[IndexData, EntryRule]
 
 BULK = 32
 """From so many rows on an event is applied page by page."""
+_start = itemgetter(0)
 _GC_ROWS = 1000
 _WITH_NAN = (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC)
 
@@ -46,7 +47,8 @@ class Shape:
     """
 
     __slots__ = (
-        "_index_keys", "_indexes", "_rules", "_touched", "hidden_key", "key_of", "key_slots", "nan_slots", "normal", "table", "tails", "versions", "width",
+        "_index_keys", "_indexes", "_rules", "_touched",
+        "hidden_key", "key_of", "key_slots", "nan_slots", "normal", "table", "tails", "versions", "width",
     )  # fmt: skip
 
     def __init__(self, table: Table, indexes: Iterable[Index], index_keys: IndexKeys | None) -> None:
@@ -236,6 +238,7 @@ class TableData:
         self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row], rules: Sequence[Rule]
     ) -> bool:
         """The same for many rows, a leaf at a time; False, and nothing is done, where a key stands there twice."""
+        keys = list(keys)
         if not all(map(lt, keys, islice(keys, 1, None))):
             order = sorted(range(len(keys)), key=keys.__getitem__)
             keys, values = [keys[i] for i in order], [values[i] for i in order]
@@ -380,7 +383,7 @@ class TableData:
 
     def _keep(self, keys: list[Key], rows: list[Row], number: int) -> None:
         """Put versions that end now, by ascending key, into the past."""
-        if any([row[0] == number for row in rows]):
+        if number in map(_start, rows):
             keys = [key for key, row in zip(keys, rows, strict=True) if row[0] != number]
             rows = [row for row in rows if row[0] != number]
         self.past.put_many(self.shape.versions.many(keys, number), rows)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from eventdb.errors import DataCorrupted, Error
 from eventdb.model.schema import Index
 from eventdb.model.value import NAN_KEY
-from eventdb.storage.btree import Tree, check
+from eventdb.storage import btree
+from eventdb.storage.btree import Tree
 from eventdb.storage.index import Entry, EntryRule, IndexData
 from eventdb.storage.log.base import EventLog
 from eventdb.storage.recovery import apply_record
@@ -197,15 +199,50 @@ def _replayed(log: EventLog, state: State, stored: dict[int, State], found: Veri
     return made
 
 
+# trees
+
+
+def check_tree(tree: Tree, report: Callable[[str], None]) -> None:
+    """Test what must hold of every tree and tell `report` what doesn't: order, separators, heights, sizes, the count."""
+    heights: set[int] = set()
+    counted = 0
+
+    def visit(node: Any, low: Any, high: Any, height: int) -> None:
+        nonlocal counted
+        keys = node.keys
+        if any(not a < b for a, b in pairwise(keys)):
+            report("keys out of order in a page")
+        if node.kids is None:
+            heights.add(height)
+            counted += len(keys)
+            if len(keys) != len(node.vals):
+                report("a leaf has more keys than values, or fewer")
+            if len(keys) > btree.LEAF_MAX or (not keys and node is not tree.root):
+                report(f"a leaf of {len(keys)} entries")
+            if keys and ((low is not None and keys[0] < low) or (high is not None and not keys[-1] < high)):
+                report("a key outside its page's separators")
+            return
+        if len(node.kids) != len(keys) + 1 or len(node.kids) > btree.BRANCH_MAX:
+            report(f"a branch of {len(node.kids)} children and {len(keys)} separators")
+        for kid, low_, high_ in zip(node.kids, [low, *keys], [*keys, high], strict=True):
+            visit(kid, low_, high_, height + 1)
+
+    visit(tree.root, None, None, 0)
+    if len(heights) != 1:
+        report("leaves at different heights")
+    if counted != tree.count:
+        report(f"the count says {tree.count}, the leaves hold {counted}")
+
+
 # tables
 
 
 def _check_trees(data: TableData, report: Report) -> None:
-    check(data.live, report)
-    check(data.past, report)
+    check_tree(data.live, report)
+    check_tree(data.past, report)
     for index in data.indexes.values():
-        check(index.live, report)
-        check(index.past, report)
+        check_tree(index.live, report)
+        check_tree(index.past, report)
     for key, row in _items(data.live):
         if data.shape.key_of(row) != key:
             report(f"the row of key {key!r} has another key in its columns")
