@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventdb.dbapi.rows import RowFactory
 from eventdb.dbapi.types import TypeCode
-from eventdb.engine.session import Result, translated
+from eventdb.engine.results import Columns, Outcome, translated
 from eventdb.errors import ConnectionDoesNotExist, InterfaceError, NotSupportedError, ProgrammingError
 from eventdb.model.datatype import Kind
 from eventdb.sql.prepared import ResultColumn
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Description = tuple[tuple[str, TypeCode, int | None, int | None, int | None, int | None, bool | None], ...]
 _Self = TypeVar("_Self", bound="Cursor")
 _END = object()
+_NOTHING: Outcome = (None, (), -1, None)
 _SIZES = {Kind.SMALLINT: 2, Kind.INTEGER: 4, Kind.BIGINT: 8, Kind.REAL: 4, Kind.DOUBLE: 8, Kind.BOOLEAN: 1, Kind.UUID: 16}
 
 
@@ -30,7 +31,8 @@ class Cursor:
     """
 
     __slots__ = (
-        "__weakref__", "_closed", "_connection", "_lock", "_result", "_rows", "_session", "_text", "arraysize", "messages", "row_factory",
+        "__weakref__", "_closed", "_columns", "_connection", "_lock", "_rows", "_session", "_text", "arraysize", "lastrowid", "messages",
+        "row_factory", "rowcount",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, row_factory: RowFactory | None = None) -> None:
@@ -38,12 +40,16 @@ class Cursor:
         self._session = connection.session
         self._lock = connection.lock
         self._closed = False
-        self._result: Result | None = None
+        self._columns: Columns = None
         self._rows: Iterator[Any] | None = None
         self._text: str | None = None
         self.arraysize = 1
         self.row_factory = connection.row_factory if row_factory is None else row_factory
         self.messages: list[tuple[type, Any]] = []
+        self.rowcount = -1
+        """Rows changed, or in the result; -1 before a statement, and for a result that is computed while it is fetched."""
+        self.lastrowid: Any = None
+        """The key of the last row inserted, where it is one integer."""
 
     # what a result is
 
@@ -54,32 +60,20 @@ class Cursor:
     @property
     def columns(self) -> tuple[ResultColumn, ...]:
         """The columns of the result with their SQL types; empty without one."""
-        result = self._result
-        return () if result is None or result.columns is None else result.columns
+        return self._columns or ()
 
     @property
     def description(self) -> Description | None:
         """(name, type code, display size, internal size, precision, scale, nullable) for each column; None without a result set."""
-        result = self._result
-        if result is None or result.columns is None:
+        if self._columns is None:
             return None
         return tuple(
             (
                 column.name, TypeCode(column.datatype), column.datatype.length, _SIZES.get(column.datatype.kind, column.datatype.length),
                 column.datatype.precision, column.datatype.scale, column.nullable,
             )
-            for column in result.columns
+            for column in self._columns
         )  # fmt: skip
-
-    @property
-    def rowcount(self) -> int:
-        """Rows changed, or in the result; -1 before a statement, and for a result that is computed while it is fetched."""
-        return -1 if self._result is None else self._result.rowcount
-
-    @property
-    def lastrowid(self) -> Any:
-        """The key of the last row inserted, where it is one integer."""
-        return None if self._result is None else self._result.lastrowid
 
     @property
     def rownumber(self) -> None:
@@ -91,34 +85,46 @@ class Cursor:
         """Run one statement. Parameters: a sequence for `?`, a mapping for `:name`."""
         if self._closed:
             self._check_open()
-        with self._lock:
-            self._rows = self._result = None
-            self._result = result = self._session.execute(operation, parameters)
-        if result.columns is not None:
-            self._open(result, operation)
+        lock = self._lock
+        lock.acquire()  # half the cost of a with block
+        try:
+            self._columns, rows, self.rowcount, self.lastrowid = self._session.execute(operation, parameters)
+        except BaseException:
+            self._give(_NOTHING, None)
+            raise
+        finally:
+            lock.release()
+        if self._columns is None:
+            self._rows = None
+        else:
+            self._text = operation
+            self._rows = iter(rows) if self.row_factory is None else self._made(rows)
         return self
 
-    def _open(self, result: Result, operation: str) -> None:
+    def _give(self, outcome: Outcome, operation: str | None) -> None:
+        """Make this the cursor's result."""
+        self._columns, rows, self.rowcount, self.lastrowid = outcome
         self._text = operation
-        factory = self.row_factory
-        make = None if factory is None else factory(self)
-        self._rows = iter(result.rows) if make is None else map(make, result.rows)
+        self._rows = None if self._columns is None else self._made(rows)
+
+    def _made(self, rows: Iterable[Any]) -> Iterator[Any]:
+        """The rows as the row factory makes them."""
+        make = None if self.row_factory is None else self.row_factory(self)
+        return iter(rows) if make is None else map(make, rows)
 
     def executemany(self: _Self, operation: str, seq_of_parameters: Iterable[Any]) -> _Self:
         """Run a write once for each of many parameter sets, as one statement: all of them or none."""
         self._check_open()
         with self._lock:
-            self._rows = self._result = None
-            self._result = result = self._session.executemany(operation, seq_of_parameters)
-        if result.columns is not None:
-            self._open(result, operation)
+            self._give(_NOTHING, None)
+            self._give(self._session.executemany(operation, seq_of_parameters), operation)
         return self
 
     def executescript(self: _Self, script: str) -> _Self:
         """Run all statements of a text, without parameters and results. (An extension, as sqlite3 has it; it does not commit.)"""
         self._check_open()
         with self._lock:
-            self._rows = self._result = None
+            self._give(_NOTHING, None)
             self._session.executescript(script)
         return self
 
@@ -212,7 +218,7 @@ class Cursor:
     def close(self) -> None:
         """Give up the result. May be called again."""
         self._closed = True
-        self._rows = self._result = None
+        self._give(_NOTHING, None)
 
     def __enter__(self: _Self) -> _Self:
         self._check_open()

@@ -79,7 +79,7 @@ class Database:
     def refresh(self) -> State:
         """The head, with what other processes have appended. While a commit of this process is under way it looks for nothing new."""
         head = self.head
-        if not self.committer.busy and self.log.refresh() != head.number:
+        if self.log.refresh() != head.number and not self.committer.busy:
             with self.committer.lock:
                 self.catch_up()
             return self.head

@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 UTC = datetime.UTC
 PRESENT: tuple[tuple[int | None, int | None], ...] = ((None, None),)
+_MOST_OPENED = 64
 
 
 class Execution:
     """One execution of a statement; implements `sql.environment.Execution`.
 
     `reader`: what statements read through, remembered where the transaction needs it. `transaction`: None for a statement that stands alone
-    and has
-    written nothing; the first value it takes of a sequence makes one.
+    and has written nothing; the first value it takes of a sequence makes one. `opened`: the table readers that were opened on `reader`
+    before, to be used again (see `State.opened` and `Transaction.opened`, which a change empties).
     """
 
-    __slots__ = ("_started", "positions", "reader", "session", "timezone", "transaction")
+    __slots__ = ("opened", "positions", "reader", "session", "started", "transaction")
 
     def __init__(
         self,
@@ -44,20 +45,35 @@ class Execution:
         self.reader = reader
         self.transaction = transaction
         self.positions = positions
-        self.timezone = session.timezone
-        self._started: datetime.datetime | None = None
+        shared = transaction is not None and reader is transaction.queries
+        self.opened: dict[Any, TableReader] = transaction.opened if shared else {}  # type: ignore[union-attr]
+        self.started: datetime.datetime | None = None
+
+    @property
+    def timezone(self) -> datetime.tzinfo:
+        return self.session.settings.timezone
 
     def table(self, table: Table, moment: int) -> TableReader:
         first, last = self.positions[moment]
+        key: Any = id(table)  # unambiguous: an open reader keeps its table alive
         if first is None or first != last:
-            return self.reader.table(table)
-        return self.reader.table(table, last)
+            found = self.opened.get(key)
+            if found is None:
+                found = self.opened[key] = self.reader.table(table)
+            return found
+        key = (key, last)
+        found = self.opened.get(key)
+        if found is None:
+            if len(self.opened) > _MOST_OPENED:
+                self.opened.clear()
+            found = self.opened[key] = self.reader.table(table, last)
+        return found
 
     @property
     def statement_timestamp(self) -> datetime.datetime:
-        if self._started is None:
-            self._started = datetime.datetime.now(UTC)
-        return self._started
+        if self.started is None:
+            self.started = datetime.datetime.now(UTC)
+        return self.started
 
     @property
     def transaction_timestamp(self) -> datetime.datetime:

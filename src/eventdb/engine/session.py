@@ -12,27 +12,26 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from eventdb.engine import constraints, define, write
-from eventdb.engine.binding import adapted_rows, ordered
+from eventdb.engine.binding import adapted, adapted_rows, ordered
 from eventdb.engine.commit import Request
 from eventdb.engine.control import Control
 from eventdb.engine.database import Database
 from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.provenance import merged
+from eventdb.engine.results import Outcome, Result, translated
 from eventdb.engine.settings import Settings, seconds
-from eventdb.engine.statements import Bound, Preparer, Statement, Variant, flatten
+from eventdb.engine.statements import Bound, Preparer, Statement, StatementCache, Variant, begun, positions_of
 from eventdb.engine.temporal import Position, moment_from_python
 from eventdb.engine.transaction import Mark, Transaction
 from eventdb.errors import (
     ConnectionDoesNotExist,
-    Error,
-    InsufficientResources,
-    InternalError,
+    DataError,
+    DatatypeMismatch,
     NotSupportedError,
     ProgrammingError,
     ReadOnlyTransaction,
     SerializationFailure,
     SQLSyntaxError,
-    StatementTooComplex,
 )
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import TEXT
@@ -41,28 +40,8 @@ from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
 
-_CACHE = 512
 _QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
 _RETRIES = 1000
-
-
-class Result:
-    """What a statement gave. `columns` None: no result set; else `rows` gives tuples, once, and `rowcount` is -1 where they are not counted
-    yet."""
-
-    __slots__ = ("columns", "lastrowid", "rowcount", "rows")
-
-    def __init__(
-        self,
-        columns: tuple[ResultColumn, ...] | None = None,
-        rows: Iterable[tuple[Any, ...]] = (),
-        rowcount: int = -1,
-        lastrowid: Any = None,
-    ) -> None:
-        self.columns = columns
-        self.rows = rows
-        self.rowcount = rowcount
-        self.lastrowid = lastrowid
 
 
 class Session(Control):
@@ -85,7 +64,8 @@ class Session(Control):
         self.total_changes = 0
         self.last_transaction: int | None = None
         self.closed = False
-        self._statements: dict[str, Statement] = {}
+        self._statements = StatementCache()
+        self._idle: Execution | None = None
         database.sessions.add(self)
         self._settings_before: dict[str, str] | None = None
         self._local: dict[str, str | None] = {}
@@ -104,47 +84,91 @@ class Session(Control):
 
     # executing
 
-    def execute(self, text: str, parameters: Any = ()) -> Result:
+    def execute(self, text: str, parameters: Any = ()) -> Outcome:
         """Run the one statement in `text`. Raises an Error; the statement then changed nothing."""
         try:
-            statement = self._statements[text]
+            statement = self._statements.recent[text]
         except (KeyError, TypeError):
             statement = self._parsed(text)
         variant = statement.fast
-        if variant is not None and self.pinned is None and not self.closed and not self.database.forked:
-            transaction = self.transaction
-            if transaction is None and not self.autocommit:
-                transaction = self.begin()
-            reader: StateReader
-            if transaction is None:
-                reader = self.database.refresh()
-                catalog = reader.catalog
-            else:
-                reader = transaction.queries
-                catalog = transaction.catalog
-            if variant.catalog is catalog and variant.search_path is self.settings.search_path and (
-                transaction is None or transaction.pinned is None
-            ):
-                values = variant.bind(parameters)
-                if values is not None:
-                    if variant.write:
-                        if transaction is not None:
-                            return self._fast_write(statement, variant, values, transaction)
+        if variant is None or self.pinned is not None or self.closed or self.database.forked:
+            return self._long(statement, parameters)
+        transaction = self.transaction
+        if transaction is None and not self.autocommit:
+            transaction = self.begin()
+        reader: Any
+        present: Any
+        if transaction is None:
+            present = reader = self.database.refresh()
+            opened = reader.opened
+        else:
+            present, reader, opened = transaction.present, transaction.queries, transaction.opened
+        if (
+            variant.catalog is not present.catalog
+            or variant.search_path is not self.settings.search_path
+            or (transaction is not None and transaction.pinned is not None)
+        ):
+            return self._long(statement, parameters)
+        values = variant.bind(parameters)
+        if values is None:
+            values = self._bound(statement, variant, parameters)
+        if values is None or (variant.write and transaction is None):
+            return self._long(statement, parameters)
+        execution = self._idle
+        if execution is None or variant.streaming:
+            execution = Execution(self, reader, transaction)
+        else:
+            self._idle = None
+            execution.reader = reader
+            execution.transaction = transaction
+            execution.started = None
+        execution.opened = opened
+        if variant.write:
+            made = self._fast_write(statement, variant, values, transaction, execution)
+        else:
+            try:
+                if variant.moments:
+                    positions = positions_of(variant, execution, values)
+                    if positions is None:
                         return self._long(statement, parameters)
-                    try:
-                        rows = variant.run(Execution(self, reader, transaction), values)
-                    except Exception as error:
-                        raise (known := translated(error, text)) from known.__cause__
-                    if variant.streaming:
-                        if transaction is not None:
-                            transaction.freeze()
-                        return Result(variant.columns, flatten(rows))
-                    return Result(variant.columns, rows, len(rows))
-        return self._long(statement, parameters)
+                    execution.positions = positions
+                rows = variant.run(execution, values)
+                if variant.streaming:
+                    return self._streamed(variant, rows, transaction)
+            except Exception as error:
+                raise (known := translated(error, text)) from known.__cause__
+            if variant.moments:
+                execution.positions = PRESENT
+            made = variant.columns, rows if variant.convert is None else map(variant.convert, rows), len(rows), None
+        # an idle session holds on to no state
+        execution.reader = execution.transaction = execution.opened = None  # type: ignore[assignment]
+        self._idle = execution
+        return made
+
+    def _streamed(self, variant: Variant, lists: Any, transaction: Transaction | None) -> Outcome:
+        """The result of a query that gives its rows by and by. It has begun to read, so what follows no longer changes what it sees."""
+        rows = begun(lists)
+        if transaction is not None:
+            transaction.freeze()
+        return variant.columns, rows if variant.convert is None else map(variant.convert, rows), -1, None
+
+    def _bound(self, statement: Statement, variant: Variant, parameters: Any) -> tuple[Any, ...] | None:
+        """Parameters that are not yet a tuple of internal values; None where they don't fit the types that the context gives them."""
+        values = ordered(statement.keys, parameters)
+        bound = variant.bind(values)
+        if bound is not None:
+            return bound
+        try:
+            return adapted(values, variant.types, self.timezone)
+        except (DataError, DatatypeMismatch):
+            return None
 
     def _parsed(self, text: Any) -> Statement:
         if not isinstance(text, str):
             raise ProgrammingError(f"a statement must be text, not {type(text).__name__}")
+        older = self._statements.older(text)
+        if older is not None:
+            return older
         try:
             script = parse(text)
         except Exception as error:
@@ -156,9 +180,7 @@ class Session(Control):
             )
         node: Any = script.statements[0] if script.statements else None
         statement = Statement(text, node, script.parameters)
-        if len(self._statements) >= _CACHE:
-            del self._statements[next(iter(self._statements))]
-        self._statements[text] = statement
+        self._statements.add(statement)
         return statement
 
     def _long(self, statement: Statement, parameters: Any) -> Result:
@@ -186,7 +208,7 @@ class Session(Control):
     def executemany(self, text: str, rows: Iterable[Any]) -> Result:
         """Run a write once for each row of parameters; a plain INSERT takes them all as one event."""
         self.check_open()
-        statement = self._statements.get(text) if isinstance(text, str) else None
+        statement = self._statements.recent.get(text) if isinstance(text, str) else None
         if statement is None:
             statement = self._parsed(text)
         node = statement.node
@@ -262,7 +284,7 @@ class Session(Control):
         try:
             rows = variant.run(execution, bound.values)
             if variant.streaming:
-                rows = flatten(rows)
+                rows = begun(rows)
                 if variant.draws:
                     rows = list(rows)
                 elif transaction is not None:
@@ -274,7 +296,7 @@ class Session(Control):
         count = len(rows) if isinstance(rows, Sequence) else -1
         if variant.convert is not None:
             rows = map(variant.convert, rows)
-        elif bound.positions == PRESENT and variant.inferred is None and not variant.draws and not _named(statement):
+        if bound.positions[0] == PRESENT[0] and variant.inferred is None and not variant.draws:
             statement.fast = variant
         return Result(variant.columns, rows, count)
 
@@ -328,11 +350,16 @@ class Session(Control):
                 self.rollback()
             raise
 
-    def _fast_write(self, statement: Statement, variant: Variant, values: tuple[Any, ...], transaction: Transaction) -> Result:
+    def _fast_write(
+        self, statement: Statement, variant: Variant, values: tuple[Any, ...], transaction: Any, execution: Execution
+    ) -> Outcome:
         """A write that was prepared before, inside a transaction."""
         before = len(transaction.events)
         try:
-            made = write.execute(transaction, variant.prepared, Execution(self, transaction.queries, transaction), (values,))
+            if transaction.present is transaction.base:
+                transaction.begin_changes()
+                execution.reader = transaction.queries
+            made = write.execute(transaction, variant.prepared, execution, (values,))
         except Exception as error:
             self._unless_undone(transaction, before)
             raise (known := translated(error, statement.text)) from known.__cause__
@@ -350,6 +377,7 @@ class Session(Control):
         many = len(rows) > 1
 
         def work(transaction: Transaction) -> Result:
+            transaction.begin_changes()
             catalog = transaction.catalog
             preparer = Preparer(self, transaction.queries, catalog, PRESENT[0])
             bound = preparer.bound(statement, rows[0])
@@ -358,7 +386,7 @@ class Session(Control):
             values: Sequence[tuple[Any, ...]]
             values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
             made = write.execute(transaction, variant.prepared, execution, values)
-            if bound.positions == PRESENT and variant.inferred is None and not _named(statement):
+            if variant.inferred is None and not variant.moments:
                 statement.fast = variant
             return self._written(variant, made)
 
@@ -377,6 +405,7 @@ class Session(Control):
 
     def _define(self, statement: Statement) -> Result:
         def work(transaction: Transaction) -> Result:
+            transaction.begin_changes()
             preparer = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0])
             env, positions = preparer.definition(statement)
             execution = Execution(self, transaction.queries, transaction, positions)
@@ -479,16 +508,12 @@ class Session(Control):
         if not self.closed:
             self.rollback()
             self.closed = True
-            self._statements.clear()
+            self._statements = StatementCache()
             self.database.release()
 
     def forget_plans(self) -> None:
         """Prepare everything anew: tables have grown so much that other plans may be better. May be called from any thread."""
-        self._statements = {}
-
-
-def _named(statement: Statement) -> bool:
-    return bool(statement.keys) and isinstance(statement.keys[0], str)
+        self._statements = StatementCache()
 
 
 class _Deadline:
@@ -500,18 +525,3 @@ class _Deadline:
 
     def passed(self) -> bool:
         return self._clock() > self._end
-
-
-def translated(error: Exception, text: str | None) -> Error:
-    """The eventdb error for whatever came out of a statement, with the statement's text."""
-    if isinstance(error, Error):
-        if text is not None and error.statement is None:
-            error.statement = text
-        return error
-    if isinstance(error, RecursionError):
-        return StatementTooComplex("the statement nests too deeply")
-    if isinstance(error, MemoryError):
-        return InsufficientResources("out of memory")
-    made = InternalError(f"{type(error).__name__}: {error}", statement=text)
-    made.__cause__ = error
-    return made

@@ -10,7 +10,7 @@ fit the values, those of the values.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
 _MAX_VARIANTS = 8
+_GENERATION = 512
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class Variant:
     """Makes a row what the caller sees (JSON parsed); None where nothing is to be done."""
     moments: tuple[PreparedTime, ...]
     moment_catalogs: tuple[Catalog, ...]
+    since: int | None
+    """The transaction from which on all moments fall into `catalog`; None where one was bound in an older catalog."""
     streaming: bool
     write: bool
     draws: bool
@@ -87,6 +90,29 @@ class Statement:
         """Remember a variant, and forget those of other schemas or the oldest."""
         self.variants = [v for v in self.variants if v.catalog is variant.catalog][-(_MAX_VARIANTS - 1) :]
         self.variants.append(variant)
+
+
+class StatementCache:
+    """Parsed statements by text, in two generations: what is not met again while `_GENERATION` others come is forgotten with its
+    generation. So a hit costs one look-up, and nothing is moved about."""
+
+    __slots__ = ("_before", "recent")
+
+    def __init__(self) -> None:
+        self.recent: dict[str, Statement] = {}
+        self._before: dict[str, Statement] = {}
+
+    def older(self, text: str) -> Statement | None:
+        """A statement of the generation before, now one of the recent ones."""
+        statement = self._before.pop(text, None)
+        if statement is not None:
+            self.add(statement)
+        return statement
+
+    def add(self, statement: Statement) -> None:
+        if len(self.recent) >= _GENERATION:
+            self._before, self.recent = self.recent, {}
+        self.recent[statement.text] = statement
 
 
 def converter(columns: Sequence[ResultColumn]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
@@ -167,14 +193,7 @@ class Preparer:
         """The positions of this run; None where a moment falls into another schema than the variant was bound in."""
         if not variant.moments:
             return (self._own,)
-        execution = Execution(self._session, self._reader, self._session.transaction)
-        found: list[Position] = [self._own]
-        for moment, catalog in zip(variant.moments, variant.moment_catalogs, strict=True):
-            position = moment.resolve(execution, values, self._reader)
-            if catalog_for(self._reader, position[1], self._reader.catalog) is not catalog:
-                return None
-            found.append(position)
-        return tuple(found)
+        return positions_of(variant, Execution(self._session, self._reader, self._session.transaction, (self._own,)), values)
 
     def environment(self, statement: Statement, inferred: tuple[DataType, ...] | None = None) -> Environment:
         """What to bind the statement in; without FOR SYSTEM_TIME."""
@@ -237,6 +256,7 @@ def variant_of(
         convert=converter(prepared.columns),
         moments=tuple(moments.clauses),
         moment_catalogs=tuple(moments.catalogs),
+        since=catalog.version[0] if all(c is catalog for c in moments.catalogs) else None,
         streaming=query and prepared.streaming,
         write=not query,
         draws="nextval" in prepared.source or "setval" in prepared.source,
@@ -247,4 +267,21 @@ def _no_run(*arguments: Any) -> Any:
     raise ProgrammingError("a write is not run as a query")
 
 
-flatten = chain.from_iterable
+
+def positions_of(variant: Variant, execution: Execution, values: tuple[Any, ...]) -> tuple[Position, ...] | None:
+    """The statement's own position and those of its moments; None where one falls into another schema than the variant was bound in."""
+    reader, since = execution.reader, variant.since
+    found = [execution.positions[0]]
+    for moment, catalog in zip(variant.moments, variant.moment_catalogs, strict=True):
+        position = moment.resolve(execution, values, reader)
+        last = position[1]
+        if (since is None or last is None or last < since) and catalog_for(reader, last, reader.catalog) is not catalog:
+            return None
+        found.append(position)
+    return tuple(found)
+
+
+def begun(lists: Iterable[Sequence[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
+    """The rows of lists that come by and by; the first list is there already."""
+    lists = iter(lists)
+    return chain.from_iterable(chain((next(lists, ()),), lists))

@@ -43,12 +43,14 @@ class Transaction:
     """One transaction. Not thread-safe: its session lets one statement in at a time.
 
     `isolation`: "serializable" or "snapshot". `pinned`: the transaction number that it reads at, for one that stands in the past.
-    `deferred`: constraint checks put off to the commit (engine.constraints). `failed`: set when it can only be rolled back.
+    `deferred`: constraint checks put off to the commit (engine.constraints). `present`: what the transaction sees, read without being
+    remembered. `opened`: the table readers that statements opened on `queries` since the last change, to be used again.
     """
 
     __slots__ = (
         "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
-        "inner_provenance", "isolation", "pinned", "probes", "queries", "read_only", "reader", "reads", "started", "written_provenance",
+        "inner_provenance", "isolation", "opened", "pinned", "present", "probes", "queries", "read_only", "reader", "reads", "started",
+        "written_provenance",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +63,8 @@ class Transaction:
         self.pinned = pinned
         self.started = time.time_ns() // 1000
         self.events: list[Event] = []
+        self.present: State | Editor = base
+        self.opened: dict[Any, Any] = {}
         self.reads = ReadSet()
         self.probes = ReadSet()
         self.reader = RecordingReader(base, self.probes)
@@ -83,12 +87,7 @@ class Transaction:
     @property
     def catalog(self) -> Catalog:
         """The schema as this transaction sees it, its own changes included."""
-        return self.base.catalog if self._editor is None else self._editor.catalog
-
-    @property
-    def present(self) -> StateReader:
-        """What the transaction sees, read without being remembered."""
-        return self.base if self._editor is None else self._editor
+        return self.present.catalog
 
     @property
     def changed(self) -> bool:
@@ -108,14 +107,21 @@ class Transaction:
     def editor(self) -> Editor:
         """The transaction's own work. Raises ReadOnlyTransaction where it may not write."""
         if self._editor is None:
+            self.begin_changes()
+        return self._editor  # type: ignore[return-value]
+
+    def begin_changes(self) -> None:
+        """Let `queries` be what goes on to show the transaction's own work. Raises ReadOnlyTransaction where it may not write."""
+        if self._editor is None:
             self.check_writable()
-            self._editor = editor = self.base.edit(self.base.number + 1)
+            self._editor = self.present = editor = self.base.edit(self.base.number + 1)
             self.reader.inner = editor
             if isinstance(self.queries, RecordingReader):
                 self.queries.inner = editor
             else:
                 self.queries = editor
-        return self._editor
+            if self.written_provenance is None:
+                self.written_provenance = provenance.current()
 
     def check_writable(self) -> None:
         """Raises ReadOnlyTransaction where this transaction may not write."""
@@ -131,11 +137,9 @@ class Transaction:
         editor = self._editor
         if editor is None:
             editor = self.editor
-            outside = provenance.current()
-            if self.written_provenance is None and outside is not None:
-                self.written_provenance = outside
         editor.apply(event)
         self.events.append(event)
+        self.opened.clear()
         if type(event) is SequenceAdvanced:
             self._set_sequences |= {event.sequence_id}
 
@@ -146,6 +150,7 @@ class Transaction:
 
     def reset(self, mark: Mark) -> None:
         """Undo everything since `mark`; the mark can be used again."""
+        self.opened.clear()
         if self._editor is not None:
             if mark.editor is None:
                 self._drop_editor()
@@ -157,7 +162,7 @@ class Transaction:
 
     def _drop_editor(self) -> None:
         self._editor = None
-        self.reader.inner = self.base
+        self.present = self.reader.inner = self.base
         if isinstance(self.queries, RecordingReader):
             self.queries.inner = self.base
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,9 +66,13 @@ class Execution(Protocol):
     position, with first None for the present.
     """
 
-    positions: tuple[tuple[int | None, int | None], ...]
-    timezone: datetime.tzinfo
-    """The session's time zone: how timestamptz and text meet."""
+    @property
+    def positions(self) -> Sequence[tuple[int | None, int | None]]: ...
+
+    @property
+    def timezone(self) -> datetime.tzinfo:
+        """The session's time zone: how timestamptz and text meet."""
+        ...
 
     @property
     def transaction_timestamp(self) -> datetime.datetime:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from typing import Any
 
 from eventdb.errors import InternalError
 from eventdb.model.catalog import Catalog
@@ -30,7 +31,7 @@ __all__ = ["Editor", "Mark", "State"]
 class State:
     """The database after transaction `number`. `catalogs` is the history of schemas: (number, catalog), ascending."""
 
-    __slots__ = ("catalog", "catalogs", "index_keys", "number", "sequences", "tables", "timeline")
+    __slots__ = ("catalog", "catalogs", "index_keys", "number", "opened", "sequences", "tables", "timeline")
 
     def __init__(
         self,
@@ -48,6 +49,8 @@ class State:
         self.sequences = sequences
         self.timeline = timeline
         self.index_keys = index_keys
+        self.opened: dict[Any, Any] = {}
+        """Table readers opened on this state, for whoever wants to use them again."""
 
     @classmethod
     def empty(cls, index_keys: IndexKeys | None = None) -> State:
