@@ -25,8 +25,8 @@ class PreparedQuery(Record):
 
     `run(execution, parameters)` gives the rows: a list where `streaming` is false, else an iterator of lists. Parameters are values in
     the internal form of `parameters`' types, in order. Values in rows are internal too (JSON as text). `source` is the generated
-    Python (EXPLAIN (CODE)), `plan` the tree as text (EXPLAIN). `explain_analyze(execution, parameters)` runs it and gives the tree with rows and
-    times.
+    Python (EXPLAIN (CODE)), `plan` the tree as text (EXPLAIN), written by `describe` when it is asked for. `explain_analyze(execution,
+    parameters)` runs it and gives the tree with rows and times.
     """
 
     columns: tuple[ResultColumn, ...]
@@ -34,8 +34,12 @@ class PreparedQuery(Record):
     run: Callable[[Execution, tuple[Any, ...]], Tuples | Iterator[Tuples]]
     streaming: bool
     source: str
-    plan: str
+    describe: Callable[[], str]
     explain_analyze: Callable[[Execution, tuple[Any, ...]], str]
+
+    @property
+    def plan(self) -> str:
+        return self.describe()
 
 
 class PreparedProjection(Record):

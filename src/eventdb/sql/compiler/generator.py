@@ -44,7 +44,8 @@ class Generator(expressions.SourceEmitter):
         super().__init__()
         self.analyze = analyze
         self.counted: dict[int, plan.Node] = {}
-        self.timed: dict[int, int] = {}
+        self.first: dict[int, str] = {}
+        """How many rows of an ordered relation will be read at most, by relation: source of a number or None."""
         self.rowed: set[int] = set()
         self.overrides: dict[Place, str] = {}
         self.tables: list[str] = []
@@ -60,6 +61,7 @@ class Generator(expressions.SourceEmitter):
             {
                 "cache": functools.cache,
                 "islice": itertools.islice,
+                "flatten": itertools.chain.from_iterable,
                 "itemgetter": operator.itemgetter,
                 "nsmallest": heapq.nsmallest,
                 "nlargest": heapq.nlargest,

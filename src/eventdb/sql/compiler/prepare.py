@@ -199,12 +199,12 @@ def _compiled(binder: Binder, bound: plan.BoundQuery, target: plan.Node | None, 
     streaming = _write(g, query, row, context.costs)
     source = g.text("run", "cx, p")
     run = _function(source, g)
-    text = explain(query, context.costs)
+    context.costs.settle(query)
 
     def analyze(cx: Execution, p: tuple[Any, ...]) -> str:
         return _analyzed(query, row, context.costs, cx, p)
 
-    return PreparedQuery(_columns(query), _parameters(binder.environment), run, streaming, source, text, analyze)
+    return PreparedQuery(_columns(query), _parameters(binder.environment), run, streaming, source, lambda: explain(query, context.costs), analyze)
 
 
 def _need(query: plan.BoundQuery, row: str | None) -> Need:

@@ -54,14 +54,14 @@ def join_aggregates(query: BoundQuery, costs: Costs, fresh: Fresh) -> BoundQuery
     def change(node: Node) -> Node:
         if isinstance(node, Filter):
             plan, conditions = _joined(node.input, node.conditions, costs, fresh)
-            return replace(node, input=plan, conditions=conditions)
+            return node if plan is node.input else replace(node, input=plan, conditions=conditions)
         if isinstance(node, Project):
             plan, expressions = _joined(node.input, node.expressions, costs, fresh)
-            return replace(node, input=plan, expressions=expressions)
+            return node if plan is node.input else replace(node, input=plan, expressions=expressions)
         return node
 
     plan, outputs = _joined(bottom_up(query.plan, change), query.outputs, costs, fresh)
-    return replace(query, plan=plan, outputs=outputs)
+    return query if plan is query.plan and outputs is query.outputs else replace(query, plan=plan, outputs=outputs)
 
 
 def _joined(plan: Node, exprs: tuple[Expr, ...], costs: Costs, fresh: Fresh) -> tuple[Node, tuple[Expr, ...]]:
@@ -157,7 +157,8 @@ def read_ends(query: BoundQuery, costs: Costs, fresh: Fresh) -> BoundQuery:
         found = tuple(end for end in ends if end is not None)
         return Project(Single(), node.relation, found) if len(found) == len(ends) else node
 
-    return replace(query, plan=bottom_up(query.plan, change))
+    plan = bottom_up(query.plan, change)
+    return query if plan is query.plan else replace(query, plan=plan)
 
 
 def _end(call: AggregateCall, scan: Scan, conditions: tuple[Expr, ...], costs: Costs, fresh: Fresh) -> Expr | None:

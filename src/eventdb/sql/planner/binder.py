@@ -130,6 +130,8 @@ class Binder:
     def row_count(self, node: ast.Expression | None, clause: str, scope: QueryScope) -> Expr | None:
         if node is None or (isinstance(node, ast.Literal) and node.value is None):
             return None
+        if isinstance(node, ast.Literal) and type(node.value) is int and node.value < 1 << 63:
+            return Constant(BIGINT, node.value, nullable=False, position=node.position)
         empty = self.scope(scope.outer)
         expr = self.expression(node, empty, clause, want=BIGINT)
         return expressions.coerce(expr, BIGINT, "assignment")

@@ -12,6 +12,7 @@ from eventdb.sql.planner.nodes import (
     Access,
     Aggregate,
     AntiJoin,
+    BoundQuery,
     CommonScan,
     CommonTables,
     Distinct,
@@ -34,7 +35,7 @@ from eventdb.sql.planner.nodes import (
     TopN,
     Values,
 )
-from eventdb.sql.planner.walk import inputs
+from eventdb.sql.planner.walk import everything, inputs
 
 _UNKNOWN_TABLE = 1000.0
 _MATCH = 0.1
@@ -57,6 +58,13 @@ class Costs:
         if table.id not in self._tables:
             self._tables[table.id] = float(self.statistics(table)) if self.statistics is not None else _UNKNOWN_TABLE
         return max(self._tables[table.id], 1.0)
+
+    def settle(self, query: BoundQuery) -> None:
+        """Learn the sizes of all tables of a query, and then let go of where they come from: a plan outlives the state it was made in."""
+        for item in everything(query):
+            if isinstance(item, Access):
+                self.table(item.table)
+        self.statistics = None
 
     def indexes(self, table: Table, moment: int = 0) -> tuple[Index, ...]:
         """The indexes that a table had at a moment: complete from their creation on, so they answer for all later positions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from eventdb.model.record import replace
-from eventdb.sql.expressions.bound import Comparison, Expr
+from eventdb.sql.expressions.bound import Comparison, Expr, SubqueryExpression
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.nodes import (
     AntiJoin,
@@ -20,7 +20,7 @@ from eventdb.sql.planner.nodes import (
 )
 from eventdb.sql.planner.ordering import BUILD, LOOKUP, PROBE, index_join, read_cost
 from eventdb.sql.planner.rules import RULES, Context
-from eventdb.sql.planner.walk import bottom_up, free, rebuild, relations, visible
+from eventdb.sql.planner.walk import bottom_up, everything, free, rebuild, relations, visible
 
 _DEEPEST = 12
 
@@ -28,9 +28,16 @@ _DEEPEST = 12
 def planned(bound: BoundQuery, context: Context, optimise: bool = True) -> BoundQuery:
     """The query with the rules applied (all of them or, to compare against, none) and every node in a form that can be compiled."""
     if optimise:
+        nested = has_subqueries(bound)
         for rule in RULES:
-            bound = everywhere(bound, rule, context)
+            before = bound
+            bound = everywhere(bound, rule, context) if nested else rule(bound, context)
+            nested = nested or (bound is not before and has_subqueries(bound))
     return physical(bound, context.costs, optimise)
+
+
+def has_subqueries(bound: BoundQuery) -> bool:
+    return any(isinstance(part, SubqueryExpression) for part in everything(bound))
 
 
 def everywhere(bound: BoundQuery, rule: Callable[[BoundQuery, Context], BoundQuery], context: Context) -> BoundQuery:
@@ -47,8 +54,6 @@ def everywhere(bound: BoundQuery, rule: Callable[[BoundQuery, Context], BoundQue
 
 def descend(item: object, change: Callable[[object], object]) -> object:
     """Rebuild `item`, with `change` applied to the bound queries of its subquery expressions."""
-    from eventdb.sql.expressions.bound import SubqueryExpression
-
     def step(part: object) -> object:
         if isinstance(part, SubqueryExpression):
             operands = tuple(step(operand) for operand in part.operands)
@@ -67,7 +72,8 @@ def physical(bound: BoundQuery, costs: Costs, optimise: bool = True) -> BoundQue
     def inside(item: object) -> object:
         return descend(change(item), inside) if isinstance(item, BoundQuery) else item
 
-    return descend(change(bound), inside)  # type: ignore[return-value]
+    changed = change(bound)
+    return descend(changed, inside) if has_subqueries(changed) else changed  # type: ignore[return-value]
 
 
 def key_pairs(join: Join) -> tuple[list[tuple[Expr, Expr]], list[Expr]]:
@@ -127,8 +133,6 @@ def depth(node: Node) -> int:
 
 def queries(bound: BoundQuery) -> Iterator[BoundQuery]:
     """A query and all subqueries in its expressions."""
-    from eventdb.sql.planner.walk import everything
-
     yield bound
     for part in everything(bound):
         query = getattr(part, "query", None)

@@ -56,6 +56,10 @@ class Context:
 Rule = Callable[[BoundQuery, Context], BoundQuery]
 
 
+def with_plan(query: BoundQuery, plan: Node) -> BoundQuery:
+    return query if plan is query.plan else replace(query, plan=plan)
+
+
 def filtered(node: Node, conditions: Sequence[Expr]) -> Node:
     return Filter(node, tuple(conditions)) if conditions else node
 
@@ -120,7 +124,7 @@ def unnest_subqueries(query: BoundQuery, context: Context) -> BoundQuery:
             plan = join(plan)
         return plan
 
-    return replace(query, plan=bottom_up(query.plan, change))
+    return with_plan(query, bottom_up(query.plan, change))
 
 
 def _as_join(condition: Expr, outer: frozenset[int]) -> Callable[[Node], Node] | None:
@@ -179,7 +183,7 @@ def use_ends(query: BoundQuery, context: Context) -> BoundQuery:
 
 def push_filters(query: BoundQuery, context: Context) -> BoundQuery:
     """Conditions go down to where their columns come from; an outer join whose NULL rows they would drop becomes an inner one."""
-    return replace(query, plan=_push(query.plan, []))
+    return with_plan(query, _push(query.plan, []))
 
 
 def _push(node: Node, conditions: list[Expr]) -> Node:
@@ -298,7 +302,7 @@ def order_joins(query: BoundQuery, context: Context) -> BoundQuery:
             return ordered(node, context.costs, walk)
         return rebuild(node, lambda part: walk(part) if isinstance(part, Node) else part)
 
-    return replace(query, plan=walk(query.plan))
+    return with_plan(query, walk(query.plan))
 
 
 def choose_access(query: BoundQuery, context: Context) -> BoundQuery:
@@ -309,7 +313,7 @@ def choose_access(query: BoundQuery, context: Context) -> BoundQuery:
             return best_access(node.input, node.conditions, context.costs)
         return rebuild(node, lambda part: walk(part) if isinstance(part, Node) else part)
 
-    return replace(query, plan=walk(query.plan))
+    return with_plan(query, walk(query.plan))
 
 
 # ---- order
@@ -323,7 +327,7 @@ def use_top_n(query: BoundQuery, context: Context) -> BoundQuery:
             return TopN(node.input.input, node.input.keys, node.limit, node.offset)
         return node
 
-    return replace(query, plan=bottom_up(query.plan, change))
+    return with_plan(query, bottom_up(query.plan, change))
 
 
 def use_order(query: BoundQuery, context: Context) -> BoundQuery:
@@ -337,7 +341,7 @@ def use_order(query: BoundQuery, context: Context) -> BoundQuery:
             return node
         return Limit(source, node.limit, node.offset) if isinstance(node, TopN) else source
 
-    return replace(query, plan=bottom_up(query.plan, change))
+    return with_plan(query, bottom_up(query.plan, change))
 
 
 def _in_order(node: Node, sort: Sort | TopN, context: Context, conditions: tuple[Expr, ...]) -> Node | None:

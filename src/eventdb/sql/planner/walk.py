@@ -21,6 +21,7 @@ from eventdb.sql.expressions.bound import (
 from eventdb.sql.planner.nodes import Access, AntiJoin, BoundQuery, Bounds, Common, CommonTables, Node, Project, SemiJoin
 
 T = TypeVar("T")
+_ITEMS = (Node, BoundExpression)
 _PARTS = (BoundExpression, OrderKey, FrameBound, Node, Bounds, BoundQuery, Common)
 
 
@@ -43,7 +44,7 @@ def _walk(item: Any) -> Iterator[Any]:
     if isinstance(item, tuple):
         for part in item:
             yield from _walk(part)
-    elif isinstance(item, Node | BoundExpression):
+    elif isinstance(item, _ITEMS):
         yield item
     elif isinstance(item, _PARTS):
         for name in _fields(item):
@@ -62,7 +63,20 @@ def everything(item: Any) -> Iterator[Any]:
     while stack:
         top = stack.pop()
         yield top
-        stack.extend(children(top))
+        for name in _fields(top):
+            _push(getattr(top, name), stack)
+
+
+def _push(item: Any, stack: list[Any]) -> None:
+    """Put the expressions and nodes directly inside `item` on a stack."""
+    if type(item) is tuple:
+        for part in item:
+            _push(part, stack)
+    elif isinstance(item, _ITEMS):
+        stack.append(item)
+    elif isinstance(item, _PARTS):
+        for name in _fields(item):
+            _push(getattr(item, name), stack)
 
 
 def inputs(node: Node) -> list[Node]:
@@ -160,10 +174,13 @@ def rebuild(item: T, change: Callable[[Any], Any]) -> T:
 
 
 def _rebuilt(item: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(item, tuple):
-        parts = tuple(_rebuilt(part, change) for part in item)
-        return parts if any(a is not b for a, b in zip(parts, item, strict=True)) else item
-    if isinstance(item, Node | BoundExpression):
+    if type(item) is tuple:
+        parts = [_rebuilt(part, change) for part in item]
+        for new, old in zip(parts, item, strict=True):
+            if new is not old:
+                return tuple(parts)
+        return item
+    if isinstance(item, _ITEMS):
         return change(item)
     if isinstance(item, _PARTS):
         return rebuild(item, change)
@@ -180,7 +197,7 @@ def transform(item: Any, change: Callable[[Any], Any]) -> Any:
         replacement = change(part)
         return rebuild(part, step) if replacement is None else replacement
 
-    if isinstance(item, Node | BoundExpression):
+    if isinstance(item, _ITEMS):
         return step(item)
     return rebuild(item, step)
 
