@@ -7,7 +7,6 @@ it a new token freezes everything made so far, so savepoints and stable readers 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -32,6 +31,7 @@ from eventdb.model.event import (
     ViewCreated,
     ViewDropped,
 )
+from eventdb.model.record import Record
 from eventdb.model.schema import Relation, Table
 from eventdb.storage.index import IndexKeys
 from eventdb.storage.table import Shape, TableData
@@ -40,8 +40,7 @@ _changes = count(1)
 """Makes each catalog inside a transaction unlike every other in this process, also after a rollback."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Record):
     """A draft as it was."""
 
     tables: dict[int, TableData]

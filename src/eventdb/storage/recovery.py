@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from eventdb.errors import CannotConnect, DataCorrupted, Error
@@ -24,14 +23,16 @@ SNAPSHOTS = "snapshots"
 LOCK = "lock"
 
 
-@dataclass
 class Report:
     """How a database was opened: `snapshot` is the transaction number of the snapshot used (None: none), `replayed` the transactions
     applied after it, `problems` what went wrong without stopping anything: snapshots passed over, a torn tail cut off."""
 
-    snapshot: int | None = None
-    replayed: int = 0
-    problems: list[str] = field(default_factory=list)
+    __slots__ = ("problems", "replayed", "snapshot")
+
+    def __init__(self) -> None:
+        self.snapshot: int | None = None
+        self.replayed = 0
+        self.problems: list[str] = []
 
 
 def open_database(

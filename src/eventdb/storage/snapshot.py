@@ -15,12 +15,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from eventdb.errors import DataCorrupted, Error, FormatVersionError
 from eventdb.model.datatype import DataType
+from eventdb.model.record import Record
 from eventdb.model.schema import Table
 from eventdb.storage import codec
 from eventdb.storage.btree import Branch, LazyBranch, LazyLeaf, Tree
@@ -158,8 +158,7 @@ def _unpack_kids(form: LeafForm, here: SnapshotFile, packed: Any) -> list[Any]:
 # what trees there are
 
 
-@dataclass(frozen=True, slots=True)
-class _Forms:
+class _Forms(Record):
     """How the four kinds of trees of one storage are written."""
 
     live: LeafForm
@@ -208,15 +207,15 @@ def _trees(state: State) -> Iterator[Tree]:
 # writing
 
 
-@dataclass
 class _Writer:
     """One snapshot file being made: pages go to `chunks` in order."""
 
-    file: SnapshotFile
-    stale: frozenset[str]
-    chunks: list[bytes] = field(default_factory=list)
-    size: int = 0
-    written: list[tuple[Any, Page]] = field(default_factory=list)
+    def __init__(self, file: SnapshotFile, stale: frozenset[str]) -> None:
+        self.file = file
+        self.stale = stale
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.written: list[tuple[Any, Page]] = []
 
     def item(self, data: bytes) -> int:
         """Add one CBOR item; its offset."""

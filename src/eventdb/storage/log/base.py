@@ -8,10 +8,10 @@ what a body means.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from eventdb.errors import DataCorrupted, OperationalError, ProgramLimitExceeded
+from eventdb.model import record
 from eventdb.model.transaction import Header, Provenance
 
 Durability = Literal["full", "os", "none"]
@@ -42,8 +42,7 @@ class LogReplaced(DataCorrupted, sqlstate="XX001"):
     """The log is not the one that this reader knew (another log_id, or another hash at a known position)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(record.Record):
     """A transaction to append: its body (uncompressed encoded events), its identity, its wish for a commit time and who and why.
 
     `time` in microseconds UTC; the log assigns max(time, last + 1).
@@ -55,8 +54,7 @@ class Proposal:
     provenance: Provenance = NOBODY
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(record.Record):
     """A transaction as it stands in the log. `body` is uncompressed; `hash` is that of the header, which the next header names."""
 
     header: Header
@@ -64,16 +62,14 @@ class Record:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(record.Record):
     """The headers of the appended transactions, in order, and the new head's hash."""
 
     headers: tuple[Header, ...]
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(record.Record):
     """The head was not `expect`; nothing was appended."""
 
     head: int
