@@ -14,7 +14,10 @@ import eventdb
 
 @contextlib.contextmanager
 def pair(tables: list[Table]) -> Iterator[tuple[Any, sqlite3.Connection]]:
-    """(eventdb, SQLite), both in memory, autocommitting, with the same tables and rows."""
+    """(eventdb, SQLite), both in memory, autocommitting, with the same tables and rows.
+
+    SQLite gets unique indexes only: plans without indexes are the better witnesses (NOT IN over a descending index forgets NULLs, 3.40).
+    """
     ours = eventdb.connect(":memory:", autocommit=True)
     theirs = sqlite3.connect(":memory:", isolation_level=None)
     try:
@@ -22,7 +25,8 @@ def pair(tables: list[Table]) -> Iterator[tuple[Any, sqlite3.Connection]]:
         for table in tables:
             for statement in table.create():
                 ours.execute(statement)
-                theirs.execute(statement)
+                if not statement.startswith("CREATE INDEX"):
+                    theirs.execute(statement)
             if table.rows:
                 ours.executemany(table.insert(), table.rows)
                 theirs.executemany(table.insert(), table.rows)

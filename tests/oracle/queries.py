@@ -2,6 +2,9 @@
 
 Left out on purpose: division by what may be zero, ordering without NULLS FIRST or LAST, booleans as results, scalar subqueries that may
 give several rows, LIMIT without a total order, INTERSECT beside other set operators (SQLite has one precedence for all), window functions.
+
+SQLite loses rows of RIGHT joins above subqueries with constant conditions (3.40), so it is asked the same with LEFT joins: the generator
+is run again over the same choices.
 """
 
 from __future__ import annotations
@@ -29,10 +32,14 @@ def quoted(text: str) -> str:
 
 
 class QueryGenerator:
-    """Makes queries over `tables`. `names` counts aliases so that no two in a statement are the same."""
+    """Makes queries over `tables`. `names` counts aliases so that no two in a statement are the same.
 
-    def __init__(self, choices: Choices, tables: list[Table]) -> None:
+    `right_joins` False: RIGHT joins are written as LEFT joins.
+    """
+
+    def __init__(self, choices: Choices, tables: list[Table], right_joins: bool = True) -> None:
         self.choices = choices
+        self.right_joins = right_joins
         self.tables = tables
         self.names = 0
         self.common: list[tuple[str, list[Reference]]] = []
@@ -124,7 +131,10 @@ class QueryGenerator:
         both = left.columns + right.columns
         if kind == "CROSS JOIN":
             return Source(f"{left.text} CROSS JOIN {right.text}", both)
-        return Source(f"{left.text} {kind} {right.text} ON {self.join_condition(left, right, kind, depth)}", both)
+        condition = self.join_condition(left, right, kind, depth)
+        if kind == "RIGHT JOIN" and not self.right_joins:
+            return Source(f"{right.text} LEFT JOIN ({left.text}) ON {condition}", both)
+        return Source(f"{left.text} {kind} {right.text} ON {condition}", both)
 
     def join_condition(self, left: Source, right: Source, kind: str, depth: int) -> str:
         pairs = [(a, b) for a, a_type in left.columns for b, b_type in right.columns if a_type == b_type]
@@ -135,7 +145,7 @@ class QueryGenerator:
             return text
         text = "TRUE" if kind == "FULL JOIN" else self.simple_condition(left.columns + right.columns, [], depth + 2)
         if not any(name in text for name, _ in left.columns + right.columns):
-            # SQLite 3.40 loses rows of an outer join above a join whose condition is a constant false.
+            # The same defect of SQLite's, with FULL joins above an inner join that has a constant condition.
             return f"{right.columns[0][0]} IS NOT NULL"
         return text
 

@@ -482,8 +482,8 @@ def _is_truth_negation(expr: IsTruth, emitter: Emitter) -> str:
 
 
 def _never(test: Expr) -> bool:
-    """Whether a condition is a comparison with NULL."""
-    return isinstance(test, Comparison) and isinstance(test.right, Constant) and test.right.value is None
+    """Whether a condition is `… = NULL`."""
+    return isinstance(test, Comparison) and test.operator == "=" and isinstance(test.right, Constant) and test.right.value is None
 
 
 def _case_parts(expr: Case, emitter: Emitter) -> list[tuple[Expr, Expr]]:
