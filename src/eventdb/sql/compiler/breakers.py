@@ -242,20 +242,29 @@ def _distinct(g: Generator, node: plan.Distinct, need: Need) -> Steps:
 
 
 def _set_operation(g: Generator, node: plan.SetOperation, need: Need) -> Steps:
-    lists = []
-    for child, outputs in zip(node.inputs, node.outputs, strict=True):
-        name = f"rows{g.number()}"
-        steps = g.produce(child, places(outputs))
-        g.listed(steps, g.output_row(child, outputs), name)
-        lists.append(name)
-        if len(lists) > 1 and node.operator == "union":
-            g.write(f"{lists[0]} += {lists.pop()}")
-        elif len(lists) > 1:
-            name = ("intersection" if node.operator == "intersect" else "difference") + ("_all" if node.all else "")
-            g.write(f"{lists[0]} = {name}({lists[0]}, {lists.pop()})")
-    if node.operator == "union" and not node.all:
-        return [For(f"r{node.relation}", f"dict.fromkeys({lists[0]})", note="Union")]
-    return [For(f"r{node.relation}", lists[0], note=f"{node.operator}{' all' if node.all else ''}")]
+    """Rows are gathered from the left in one list; what UNION makes equal is dropped when that matters: before an ALL or EXCEPT, or last."""
+    rows = _branch(g, node, 0)
+    repeats = False
+    for i, (operator, every) in enumerate(node.steps, 1):
+        if repeats and (every or operator != "union"):
+            g.write(f"{rows} = list(dict.fromkeys({rows}))")
+            repeats = False
+        name = _branch(g, node, i)
+        if operator == "union":
+            g.write(f"{rows} += {name}")
+            repeats = not every
+        else:
+            function = ("intersection" if operator == "intersect" else "difference") + ("_all" if every else "")
+            g.write(f"{rows} = {function}({rows}, {name})")
+    return [For(f"r{node.relation}", f"dict.fromkeys({rows})" if repeats else rows, note="SetOperation")]
+
+
+def _branch(g: Generator, node: plan.SetOperation, number: int) -> str:
+    """Write a list of an input's output rows: its name."""
+    name = f"rows{g.number()}"
+    steps = g.produce(node.inputs[number], places(node.outputs[number]))
+    g.listed(steps, g.output_row(node.inputs[number], node.outputs[number]), name)
+    return name
 
 
 PRODUCERS.update({

@@ -24,11 +24,11 @@ from eventdb.sql.planner.nodes import (
     Single,
     Sort,
 )
+from eventdb.sql.planner.ordering import lookup_cost
 from eventdb.sql.planner.walk import bottom_up, columns, free, has_subquery, is_volatile, made, relations, substitute, transform, visible
 
 _PLAIN = ("count", "sum", "avg", "min", "max", "bool_and", "bool_or", "every")
 _GROUPING = 1.5
-_LOOKUP = 5.0
 
 Fresh = Callable[[], int]
 
@@ -137,7 +137,7 @@ def _pays(rows: float, source: Node, tied: Filter, costs: Costs) -> bool:
     leaf = best_access(tied.input, tied.conditions, costs)
     while isinstance(leaf, Filter):
         leaf = leaf.input
-    return not isinstance(leaf, KeyLookup | IndexLookup) or rows * (costs.rows(leaf) + _LOOKUP) > all_groups
+    return not isinstance(leaf, KeyLookup | IndexLookup) or lookup_cost(rows, leaf, costs) > all_groups
 
 
 # ---- min and max

@@ -263,25 +263,22 @@ class Binder:
         return BoundQuery(Values(relation, tuple(zip(*unified, strict=True))), outputs, names)
 
     def set_operation(self, body: ast.SetOperation, scope: QueryScope) -> BoundQuery:
-        parts: list[ast.QueryBody] = []
+        chain: list[ast.SetOperation] = []
         left: ast.QueryBody = body
-        while (
-            isinstance(left, ast.SetOperation)
-            and (left.operator, left.all) == (body.operator, body.all)
-            and (body.operator != "except" or left is body)
-        ):
-            parts.append(left.right)
+        while isinstance(left, ast.SetOperation):
+            chain.append(left)
             left = left.left
-        parts.append(left)
-        bounds = [self.body(part, self.scope(scope.outer, commons=scope.commons)) for part in reversed(parts)]
+        chain.reverse()
+        parts = [left, *(link.right for link in chain)]
+        bounds = [self.body(part, self.scope(scope.outer, commons=scope.commons)) for part in parts]
         first = bounds[0]
-        for part, bound in zip(reversed(parts), bounds, strict=True):
+        for link, bound in zip(chain, bounds[1:], strict=True):
             if len(bound.outputs) != len(first.outputs):
-                message = f"each {body.operator.upper()} query must have the same number of columns"
-                scope.fail(SQLSyntaxError, message, getattr(part, "position", body.position))
+                message = f"each {link.operator.upper()} query must have the same number of columns"
+                scope.fail(SQLSyntaxError, message, getattr(link.right, "position", body.position))
         unified = [expressions.unify([b.outputs[i] for b in bounds], body.operator.upper())[0] for i in range(len(first.outputs))]
         relation = next(self.numbers)
-        only_first = body.operator != "union"
+        only_first = not any(link.operator == "union" for link in chain)
         columns = tuple(
             Column(
                 settled(exprs[0]).datatype,
@@ -293,7 +290,8 @@ class Binder:
             for i, exprs in enumerate(unified)
         )
         outputs = tuple(tuple(settled(exprs[k]) for exprs in unified) for k in range(len(bounds)))
-        plan = SetOperation(relation, body.operator, body.all, tuple(b.plan for b in bounds), outputs)
+        steps = tuple((link.operator, link.all) for link in chain)
+        plan = SetOperation(relation, steps, tuple(b.plan for b in bounds), outputs)
         return BoundQuery(plan, columns, first.names)
 
     # ---- WITH

@@ -158,7 +158,7 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
         case plan.Distinct():
             return f": {describe(node.on, emitter)}"
         case plan.SetOperation():
-            return f" {node.operator}{' all' if node.all else ''}"
+            return " " + ", ".join(dict.fromkeys(f"{operator}{' all' if every else ''}" for operator, every in node.steps))
         case plan.Lookup():
             pairs = zip(node.keys, node.values, strict=True)
             return f": {' and '.join(f'{describe((a,), emitter)} = {describe((b,), emitter)}' for a, b in pairs)}"

@@ -246,11 +246,13 @@ class Distinct(Node):
 
 
 class SetOperation(Node):
-    """UNION, INTERSECT, EXCEPT of inputs, each with its output columns, as a new relation."""
+    """UNION, INTERSECT, EXCEPT of inputs, each with its output columns, as a new relation.
+
+    `steps`: how each input but the first is taken in, from the left: (operator, whether ALL).
+    """
 
     relation: int
-    operator: Literal["union", "intersect", "except"]
-    all: bool
+    steps: tuple[tuple[Literal["union", "intersect", "except"], bool], ...]
     inputs: tuple[Node, ...]
     outputs: tuple[tuple[Expr, ...], ...]
 

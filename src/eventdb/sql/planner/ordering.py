@@ -14,6 +14,9 @@ from eventdb.sql.planner.walk import free, relations, visible
 PROBE = 0.5
 BUILD = 3.0
 LOOKUP = 6.0
+FETCH = 5.0
+"""What these cost, in rows scanned: a probe of a hash table, a row put in one, a look-up, a row fetched through an index."""
+
 _ALL_STARTS = 8
 
 
@@ -95,7 +98,15 @@ def join_cost(left_rows: float, rows: float, leaf: Node, conditions: Sequence[Ex
     hashed = read_cost(leaf, costs) * BUILD + left_rows * PROBE
     if not conditions:
         return read_cost(leaf, costs) + left_rows * costs.rows(leaf)
-    return min(hashed, left_rows * LOOKUP + rows * 2) if index_join(leaf, conditions, costs) is not None else hashed
+    looked_up = index_join(leaf, conditions, costs)
+    return min(hashed, lookup_cost(left_rows, looked_up, costs)) if looked_up is not None else hashed
+
+
+def lookup_cost(left_rows: float, looked_up: Node, costs: Costs) -> float:
+    """What it costs to look up the right side of a join for each left row."""
+    inner = looked_up.input if isinstance(looked_up, Filter) else looked_up
+    fetched = 0.0 if isinstance(inner, KeyLookup) else costs.rows(inner) * FETCH
+    return left_rows * (LOOKUP + fetched)
 
 
 def index_join(leaf: Node, conditions: Sequence[Expr], costs: Costs) -> Node | None:

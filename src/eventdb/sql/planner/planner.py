@@ -18,7 +18,7 @@ from eventdb.sql.planner.nodes import (
     Node,
     SemiJoin,
 )
-from eventdb.sql.planner.ordering import BUILD, LOOKUP, PROBE, index_join, read_cost
+from eventdb.sql.planner.ordering import BUILD, PROBE, index_join, lookup_cost, read_cost
 from eventdb.sql.planner.rules import RULES, Context
 from eventdb.sql.planner.walk import bottom_up, everything, free, rebuild, relations, visible
 
@@ -101,7 +101,8 @@ def joined(node: Node, costs: Costs, optimise: bool) -> Node:
     if optimise and pairs and not depends and node.kind != "full":
         looked_up = index_join(node.right, node.conditions, costs)
         left_rows = costs.rows(node.left)
-        if looked_up is not None and left_rows * LOOKUP + costs.rows(node) * 2 < read_cost(node.right, costs) * BUILD + left_rows * PROBE:
+        hashed = read_cost(node.right, costs) * BUILD + left_rows * PROBE
+        if looked_up is not None and lookup_cost(left_rows, looked_up, costs) < hashed:
             return NestedLoop(node.kind, node.left, looked_up)
     if depends or (not pairs and node.kind != "full"):
         return NestedLoop(node.kind, node.left, node.right, node.conditions)
