@@ -15,7 +15,12 @@ from collections.abc import Callable, Iterator
 from eventdb.model import datatype as dt
 from eventdb.model.event import Event, IndexCreated, RowsDeleted, RowsInserted, RowsUpdated, TableCreated
 from eventdb.model.schema import Column, Index, IndexColumn, Table
+from eventdb.storage.codec import encode_body
+from eventdb.storage.log.base import Proposal
+from eventdb.storage.log.memory import MemoryLog
+from eventdb.storage.recovery import replay
 from eventdb.storage.state import State
+from eventdb.storage.verify import check_state, verify
 
 INT, TEXT = dt.INTEGER, dt.TEXT
 TYPES = (INT, TEXT, INT, TEXT, INT)
@@ -108,6 +113,21 @@ def scans(state: State, middle: int) -> Iterator[tuple[str, float]]:
     yield "all versions, ms", best(lambda: sum(len(part) for part in now.versions(0, state.number)), 1000, 3)
 
 
+def checks(count: int) -> Iterator[tuple[str, float]]:
+    """A database of so many rows after 1,000 transactions of one row each: what opening by the log alone and verifying it cost."""
+    log = MemoryLog()
+    _, rows = built(count)
+    first = [TableCreated(TABLE), *map(IndexCreated, INDEXES)], [RowsInserted(1, TYPES, rows)]
+    for number, events in enumerate([*first, *([update([key % count], BALANCE, key)] for key in range(1000))], 1):
+        log.append([Proposal(number.to_bytes(16, "big"), encode_body(events), number * 1000)], log.head, "none")
+    state = replay(State.empty(), log)
+    yield "replay of 1,002 transactions, ms", best(lambda: replay(State.empty(), log), 1000, 2)
+    problems: list[str] = []
+    yield "verify of the same, ms", best(lambda: problems.extend(verify(log, state).problems), 1000, 2)
+    assert not problems, problems
+    yield "check after a commit (sample)", best(lambda: check_state(after(state, update([1], BALANCE, 0))), 1, 3)
+
+
 def main(count: int) -> None:
     empty, rows = built(count)
 
@@ -116,6 +136,7 @@ def main(count: int) -> None:
             print(f"{name:<36}{value:10.2f}", flush=True)
 
     show(bulk(empty, rows))
+    show(checks(count))
     state = with_history(after(empty, RowsInserted(1, TYPES, rows)), count)
     keys = random.Random(1).sample(range(count), min(count, 10_000))
     middle = 2 + (state.number - 2) // 2

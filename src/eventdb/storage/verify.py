@@ -1,11 +1,13 @@
 """The database checks itself: the log against its hashes, a state and its snapshots against the log, indexes against rows.
 
     verify(log, state)     everything; reads the whole log and every page
-    check_state(state)     what a commit may have broken: run after every commit under EVENTDB_VERIFY=1
+    check_state(state)     what a commit may have broken: run after every commit under EVENTDB_VERIFY=1. Tables that changed are checked
+                           whole up to 5,000 rows and past versions; of larger ones counts and a sample, another one each time
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,7 +29,9 @@ Report = Callable[[str], None]
 Interval = tuple[int, int | None]
 
 QUICK_ROWS = 5000
-"""Tables with more versions are checked by their counts only after a commit."""
+"""Tables with more rows and past versions are checked by sample after a commit."""
+_SAMPLE = 16
+"""So many rows, past versions and entries of each index are looked at then."""
 _MOST_PROBLEMS = 100
 
 
@@ -50,8 +54,9 @@ class Verification:
 def check_state(state: State) -> None:
     """Check the tables that changed since they were last checked: pages in order, counts right, live index entries those of the rows.
 
-    Raises DataCorrupted.
+    Of a table with more than QUICK_ROWS rows and past versions only counts and a sample are checked. Raises DataCorrupted.
     """
+    chance = random.Random(state.number)
     problems: list[str] = []
     for data in state.tables.values():
         if data.checked:
@@ -67,6 +72,7 @@ def check_state(state: State) -> None:
                 _check_entries(data, index, rule, report)
         else:
             _check_counts(data, report)
+            _check_sample(data, chance, report)
         data.checked = not problems
     if problems:
         raise DataCorrupted(f"state {state.number} contradicts itself: " + "; ".join(problems[:10]))
@@ -265,6 +271,44 @@ def _check_counts(data: TableData, report: Report) -> None:
     for index, rule in data.rules():
         if rule.slots is not None and index.live.count != data.live.count:
             report(f"{data.live.count} rows and {index.live.count} entries in index {index.id}")
+
+
+def _check_sample(data: TableData, chance: random.Random, report: Report) -> None:
+    """Some rows against their entries and their past, some past versions against what came after, some entries against their rows."""
+    rules, full, versions = data.rules(), data.shape.full, data.shape.versions
+    for leaf, i in _some(data.live, chance, report):
+        key, row = leaf.keys[i], leaf.vals[i]
+        if data.shape.key_of(row) != key or data.live.get(key) is not row:
+            report(f"the row of key {key!r} is not found, or has another key in its columns")
+        names = data.past.between(versions.bound(key, False), versions.bound(key, True))[0]
+        if names and versions.parts(names[-1])[1] > row[0]:
+            report(f"the current version of key {key!r} began before the last one ended")
+        for index, rule in rules:
+            parts = rule.of(full(row))
+            if parts is not None and index.live.get((*parts, key)) is None:
+                report(f"index {index.id}: no entry {(*parts, key)!r}")
+    for leaf, i in _some(data.past, chance, report):
+        row, (key, end) = leaf.vals[i], versions.parts(leaf.keys[i])
+        after = leaf.vals[i + 1] if i + 1 < len(leaf.keys) else row
+        if data.shape.key_of(row) != key or end <= row[0] or (data.shape.key_of(after) == key and row[0] < after[0] < end):
+            report(f"the version of key {key!r} that ended at {end} began at {row[0]}, has another key, or overlaps the next")
+    for index, rule in rules:
+        for leaf, i in _some(index.live, chance, report):
+            entry = leaf.keys[i]
+            found = data.live.get(entry[-1])
+            if found is None or rule.of(full(found)) != entry[:-1]:
+                report(f"index {index.id}: no row for the entry {entry!r}")
+
+
+def _some(tree: Tree, chance: random.Random, report: Report) -> Iterator[tuple[Any, int]]:
+    """Places in leaves met by chance, whose order is checked on the way."""
+    for _ in range(_SAMPLE if tree.count else 0):
+        node = tree.root
+        while node.kids is not None:
+            node = chance.choice(node.kids)
+        if any(not a < b for a, b in pairwise(node.keys)):
+            report("keys out of order in a page")
+        yield node, chance.randrange(len(node.keys))
 
 
 def _check_entries(data: TableData, index: IndexData, rule: EntryRule, report: Report) -> None:
