@@ -219,6 +219,10 @@ class InvalidParameterValue(DataError, sqlstate="22023"):
     """An argument's value makes no sense."""
 
 
+class CharacterNotInRepertoire(DataError, sqlstate="22021"):
+    """A text holds what is no character: a lone surrogate."""
+
+
 class InvalidTextRepresentation(DataError, sqlstate="22P02"):
     """A text cannot be read as a value of the type."""
 

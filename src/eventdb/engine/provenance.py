@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -12,6 +13,7 @@ from eventdb.errors import InterfaceError
 from eventdb.model.transaction import Provenance
 
 _EMPTY = Provenance()
+_INTEGER_BITS = 10_000
 _current: ContextVar[Provenance] = ContextVar("eventdb_provenance", default=_EMPTY)
 
 
@@ -22,6 +24,7 @@ def provenance(
     for name, value in (("actor", actor), ("reason", reason), ("correlation_id", correlation_id)):
         if value is not None and not isinstance(value, str):
             raise InterfaceError(f"{name} must be text, not {type(value).__name__}")
+        _plain(value)
     if metadata is not None and not isinstance(metadata, Mapping):
         raise InterfaceError(f"metadata must be a mapping, not {type(metadata).__name__}")
     return Provenance(actor, reason, correlation_id, _plain(metadata) if metadata else {})
@@ -29,12 +32,25 @@ def provenance(
 
 def _plain(value: Any) -> Any:
     """A copy of JSON-like data, so that later changes by the caller do not reach the log."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str):
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InterfaceError(f"what a transaction is attributed to holds a lone surrogate: {ascii(value)[:60]}") from None
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InterfaceError(f"metadata holds {value}, which JSON cannot say")
+        return value
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+        raise InterfaceError(f"metadata holds an integer of {value.bit_length()} bits; the limit is {_INTEGER_BITS}")
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise InterfaceError("keys in metadata must be text")
-        return {key: _plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise InterfaceError(f"metadata holds a {type(value).__name__}; it may hold what JSON can say")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -115,13 +116,27 @@ class StatementCache:
         self.recent[statement.text] = statement
 
 
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # an integer of more digits than Python converts
+        return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | Decimal:
+    try:
+        return int(digits)
+    except ValueError:
+        return Decimal(digits)
+
+
 def converter(columns: Sequence[ResultColumn]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
     """The function that turns an internal row into what the caller sees; None where they are the same."""
     places = [i for i, column in enumerate(columns) if column.datatype.kind is Kind.JSON]
     if not places:
         return None
     items = [f"(None if r[{i}] is None else loads(r[{i}]))" if i in places else f"r[{i}]" for i in range(len(columns))]
-    scope: dict[str, Any] = {"loads": json.loads}
+    scope: dict[str, Any] = {"loads": _loads}
     made: Callable[[tuple[Any, ...]], tuple[Any, ...]] = eval(f"lambda r: ({', '.join(items)},)", scope)
     return made
 

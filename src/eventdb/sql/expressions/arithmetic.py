@@ -123,12 +123,12 @@ def _quantum(scale: int) -> Decimal:
 
 def fit_numeric(value: Decimal, precision: int, scale: int) -> Decimal:
     """`value` rounded to NUMERIC(precision, scale); NumericValueOutOfRange if it has too many digits before the point."""
-    result = rounded(value, scale)
+    result = value if value and value.adjusted() > precision else rounded(value, scale)
     if result and result.adjusted() >= precision - scale:
         raise NumericValueOutOfRange(
             "numeric field overflow",
             detail=f"A field with precision {precision}, scale {scale} must round to an absolute value less than "
-            f"{'10^' + str(precision - scale) if precision - scale else '1'}; the value is {value:f}.",
+            f"{'10^' + str(precision - scale) if precision - scale else '1'}; the value is {value if value.adjusted() > 60 else format(value, 'f')}.",
         )
     return result
 

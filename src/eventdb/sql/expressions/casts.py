@@ -78,7 +78,10 @@ def numeric_to_float(value: Decimal) -> float:
 
 
 def numeric_to_real(value: Decimal) -> float:
-    return values.to_real(float(value))
+    number = float(value)
+    if number in (math.inf, -math.inf):
+        raise NumericValueOutOfRange("value out of range: overflow")
+    return values.to_real(number)
 
 
 def integer_to_real(value: int) -> float:

@@ -106,7 +106,10 @@ def _unsupported(value: Any) -> NoReturn:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # int's limit of digits, or a class that cannot
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

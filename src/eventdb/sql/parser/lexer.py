@@ -257,9 +257,19 @@ def _lexer() -> Any:
         return _local.lexer
 
 
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"U+{ord(text[error.start]):04X} is a lone surrogate, no character"
+        raise errors.CharacterNotInRepertoire(message, position=error.start, statement=text) from None
+
+
 def tokenize(text: str) -> Tokens:
     """The tokens of a text. Raises SQLSyntaxError, NumericValueOutOfRange or NotSupportedError with the place."""
     tokens = Tokens(text)
+    if not text.isascii():
+        _check_characters(text)
     lexer = _lexer()
     lexer.input(text)
     read = lexer.token
