@@ -10,7 +10,8 @@ import gc
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from eventdb.model import datatype as dt
 from eventdb.model.event import Event, IndexCreated, RowsDeleted, RowsInserted, RowsUpdated, TableCreated
@@ -19,7 +20,7 @@ from eventdb.storage.codec import encode_body
 from eventdb.storage.log.base import Proposal
 from eventdb.storage.log.memory import MemoryLog
 from eventdb.storage.recovery import replay
-from eventdb.storage.state import State
+from eventdb.storage.state import Editor, State
 from eventdb.storage.verify import check_state, verify
 
 INT, TEXT = dt.INTEGER, dt.TEXT
@@ -45,10 +46,14 @@ def best(work: Callable[[], object], times: int, rounds: int = 5) -> float:
     return min(taken) / times * 1e6
 
 
-def after(state: State, *events: Event) -> State:
-    editor = state.edit(state.number + 1)
+def apply(editor: Editor, events: Sequence[Event]) -> None:
     for event in events:
         editor.apply(event)
+
+
+def after(state: State, *events: Event) -> State:
+    editor = state.edit(state.number + 1)
+    apply(editor, events)
     return editor.publish((state.number + 1) * 1000)
 
 
@@ -57,7 +62,7 @@ def update(keys: list[int], slot: int, number: int) -> RowsUpdated:
 
 
 def built(count: int) -> tuple[State, list[tuple[object, ...]]]:
-    rows = [(i, f"owner {i}", i * 7919 % 1_000_000, f"region {i * 31 % 1000}", 0) for i in range(count)]
+    rows: list[tuple[object, ...]] = [(i, f"owner {i}", i * 7919 % 1_000_000, f"region {i * 31 % 1000}", 0) for i in range(count)]
     return after(State.empty(), TableCreated(TABLE), *map(IndexCreated, INDEXES)), rows
 
 
@@ -91,10 +96,9 @@ def single(state: State, keys: list[int], middle: int) -> Iterator[tuple[str, fl
     for name, slot in ("update a row, no index", UPDATED), ("update a row, 1 of 2 indexes", BALANCE):
         changes = [update([key], slot, state.number) for key in keys]
         editor = state.edit(state.number + 1)
-        for change in changes[1000:]:
-            editor.apply(change)
+        apply(editor, changes[1000:])
         # most pages are the editor's own by now, as in a large transaction
-        yield name, best(lambda changes=changes, editor=editor: [editor.apply(change) for change in changes[:1000]], 1000, 1)
+        yield name, best(partial(apply, editor, changes[:1000]), 1000, 1)
 
     def commits(slot: int) -> None:
         last = state
@@ -117,8 +121,9 @@ def checks(count: int) -> Iterator[tuple[str, float]]:
     """A database of so many rows after 1,000 transactions of one row each: what opening by the log alone and verifying it cost."""
     log = MemoryLog()
     _, rows = built(count)
-    first = [TableCreated(TABLE), *map(IndexCreated, INDEXES)], [RowsInserted(1, TYPES, rows)]
-    for number, events in enumerate([*first, *([update([key % count], BALANCE, key)] for key in range(1000))], 1):
+    made: list[list[Event]] = [[TableCreated(TABLE), *map(IndexCreated, INDEXES)], [RowsInserted(1, TYPES, rows)]]
+    made += ([update([key % count], BALANCE, key)] for key in range(1000))
+    for number, events in enumerate(made, 1):
         log.append([Proposal(number.to_bytes(16, "big"), encode_body(events), number * 1000)], log.head, "none")
     state = replay(State.empty(), log)
     yield "replay of 1,002 transactions, ms", best(lambda: replay(State.empty(), log), 1000, 2)
