@@ -7,7 +7,7 @@ from typing import Any
 
 from eventdb.model.record import replace
 from eventdb.sql.expressions import compiler as expressions
-from eventdb.sql.expressions.bound import END, Column, Expr, OrderKey, SubqueryExpression
+from eventdb.sql.expressions.bound import END, Column, Expr, IsNull, OrderKey, SubqueryExpression
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.walk import everything, inputs
@@ -46,7 +46,7 @@ def as_known(expr: Expr) -> Expr:
     from eventdb.sql.planner.walk import rebuild
 
     def step(part: Any) -> Any:
-        if isinstance(part, plan.Node):
+        if isinstance(part, plan.Node | IsNull):
             return part
         part = rebuild(part, step) if not isinstance(part, SubqueryExpression) else part
         return replace(part, nullable=False) if getattr(part, "nullable", False) else part
