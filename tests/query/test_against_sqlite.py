@@ -13,7 +13,8 @@ import pytest
 from eventdb.model.datatype import INTEGER, TEXT
 
 _spec = importlib.util.spec_from_file_location("query_fake", Path(__file__).with_name("fake.py"))
-assert _spec is not None and _spec.loader is not None
+assert _spec is not None
+assert _spec.loader is not None
 fake = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(fake)
 
@@ -123,7 +124,8 @@ class Queries:
             return f"{number} between {self.rng.randrange(5)} and {self.rng.randrange(9)}"
         if depth and roll < 0.82:
             return self.subquery(tables)
-        return f"{number} {self.rng.choice(['=', '<', '>=', '<>', '='])} {self.rng.choice([self.column(self.rng.choice(tables), False), str(self.rng.randrange(8))])}"
+        operator = self.rng.choice(["=", "<", ">=", "<>", "="])
+        return f"{number} {operator} {self.rng.choice([self.column(self.rng.choice(tables), False), str(self.rng.randrange(8))])}"
 
     def subquery(self, tables: list[str]) -> str:
         inner = self.rng.choice(["t", "u", "w"])

@@ -242,7 +242,7 @@ def _distinct(g: Generator, node: plan.Distinct, need: Need) -> Steps:
 
 
 def _set_operation(g: Generator, node: plan.SetOperation, need: Need) -> Steps:
-    """Rows are gathered from the left in one list; what UNION makes equal is dropped when that matters: before an ALL or EXCEPT, or last."""
+    """Rows are gathered from the left in one list; what UNION drops goes when that matters: before an ALL or EXCEPT, or last."""
     rows = _branch(g, node, 0)
     repeats = False
     for i, (operator, every) in enumerate(node.steps, 1):

@@ -1,12 +1,12 @@
 """Data-centric code generation: a plan becomes the text of one Python function.
 
 `produce(node, need)` gives the steps of the pipeline that yields a node's rows, after writing into the function's body whatever must be
-finished first (hash tables, sorted lists, groups). `need` are the columns used above. Between pipelines rows are packed: a row `r3` travels as
-itself, a computed column as the local `c5_0`, several of them as a tuple, and the next pipeline unpacks to the same names. So an
+finished first (hash tables, sorted lists, groups). `need` are the columns used above. Between pipelines rows are packed: a row `r3` travels
+as itself, a computed column as the local `c5_0`, several of them as a tuple, and the next pipeline unpacks to the same names. So an
 expression's source is the same everywhere: `r3[2]`, `c5_0`.
 
-Subqueries that no rule turned into joins become local functions `q7(a3_2)` of the columns they take from outside, remembered per argument. What
-doesn't depend on the arguments (a hash table inside such a function) is built once, by a function of its own.
+Subqueries that no rule turned into joins become local functions `q7(a3_2)` of the columns they take from outside, remembered per argument.
+What doesn't depend on the arguments (a hash table inside such a function) is built once, by a function of its own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Generator(expressions.SourceEmitter):
                 "itemgetter": operator.itemgetter,
                 "nsmallest": heapq.nsmallest,
                 "nlargest": heapq.nlargest,
-            }  # fmt: skip
+            }
         )
 
     # ---- names
@@ -170,7 +170,7 @@ class Generator(expressions.SourceEmitter):
         return name, names
 
     def shared(self, item: plan.Node, write: Callable[[], str]) -> str:
-        """Something built before the pipeline (`write` writes it and gives its name); once for all calls where it depends on none of them."""
+        """Something built before the pipeline (`write` writes it and gives its name); once for all calls that it doesn't depend on."""
         if not self.inner or not self.is_closed(item):
             return write()
         number = self.number()

@@ -44,7 +44,7 @@ def _guarded(work: Callable[[], Any], environment: Environment) -> Any:
 
 
 def prepare_query(query: ast.Query, env: Environment, *, optimise: bool = True) -> PreparedQuery:
-    """Prepare a query. Raises ProgrammingError and its kin with the place in `env.text`. `optimise` False leaves the rules out, for tests."""
+    """Prepare a query. Raises ProgrammingError and its kin with the place in `env.text`. `optimise` False, for tests: without the rules."""
 
     def work() -> PreparedQuery:
         binder = Binder(env)
@@ -204,7 +204,10 @@ def _compiled(binder: Binder, bound: plan.BoundQuery, target: plan.Node | None, 
     def analyze(cx: Execution, p: tuple[Any, ...]) -> str:
         return _analyzed(query, row, context.costs, cx, p)
 
-    return PreparedQuery(_columns(query), _parameters(binder.environment), run, streaming, source, lambda: explain(query, context.costs), analyze)
+    def describe() -> str:
+        return explain(query, context.costs)
+
+    return PreparedQuery(_columns(query), _parameters(binder.environment), run, streaming, source, describe, analyze)
 
 
 def _need(query: plan.BoundQuery, row: str | None) -> Need:

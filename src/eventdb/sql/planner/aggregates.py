@@ -116,9 +116,8 @@ def _group(part: SubqueryExpression, plan: Node, rows: float, costs: Costs, fres
 
 def _is_harmless(call: AggregateCall) -> bool:
     """Whether an aggregate may be computed for groups that nobody asks for: it cannot fail, and is NULL, or 0, without rows."""
-    return (
-        call.function.name in _PLAIN and call.filter is None and not call.order_by and all(isinstance(a, Column | Constant) for a in call.arguments)
-    )  # fmt: skip
+    plain = all(isinstance(a, Column | Constant) for a in call.arguments)
+    return plain and call.function.name in _PLAIN and call.filter is None and not call.order_by
 
 
 def _seen(call: AggregateCall, relation: int, ordinal: int) -> Expr:

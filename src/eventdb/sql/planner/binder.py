@@ -1,8 +1,8 @@
 """Binding queries: from the syntax tree to a plan of nodes as written, every name resolved and every type known.
 
-The life of a SELECT: FROM makes the plan's leaves and the scope; WHERE a Filter; GROUP BY and aggregates an Aggregate (see `grouping`); HAVING a Filter
-above it; then DISTINCT, ORDER BY, LIMIT. What is selected stays a list of expressions beside the plan (`BoundQuery.outputs`), so nothing is
-computed before it is needed.
+The life of a SELECT: FROM makes the plan's leaves and the scope; WHERE a Filter; GROUP BY and aggregates an Aggregate (see `grouping`);
+HAVING a Filter above it; then DISTINCT, ORDER BY, LIMIT. What is selected stays a list of expressions beside the plan
+(`BoundQuery.outputs`), so nothing is computed before it is needed.
 """
 
 from __future__ import annotations

@@ -112,10 +112,9 @@ class _Stage:
         return None
 
     def _aggregate(self, call: AggregateCall) -> Expr:
-        for number, known in enumerate(self.aggregates):
-            if known == call and known.function.name == call.function.name and not has_subquery(call):
-                break
-        else:
+        same = (n for n, known in enumerate(self.aggregates) if known == call and known.function.name == call.function.name)
+        number = next(same, -1) if not has_subquery(call) else -1
+        if number < 0:
             number = len(self.aggregates)
             self.aggregates.append(call)
         return Column(call.datatype, self.relation, -1 - number, nullable=call.nullable, position=call.position)

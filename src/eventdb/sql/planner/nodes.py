@@ -1,11 +1,11 @@
 """Plan nodes: immutable trees of relational operators.
 
-A node makes *relations* visible to the nodes above it: relation 3 is the row `r3`, its columns are `bound.Column(relation=3, ordinal=…)`. Filter, Sort,
-Join and their kin pass on the relations of their inputs; Project adds one; Aggregate and SetOperation put a new one in their place. No node lists its output: an
-expression simply names the column it wants, and the compiler carries along what is used.
+A node makes *relations* visible to the nodes above it: relation 3 is the row `r3`, its columns are `bound.Column(relation=3, ordinal=…)`.
+Filter, Sort, Join and their kin pass on the relations of their inputs; Project adds one; Aggregate and SetOperation put a new one in their
+place. No node lists its output: an expression simply names the column it wants, and the compiler carries along what is used.
 
-A plan may name columns of relations that it doesn't contain: those of an outer query (correlation), or of the left side of the join
-that it is the right side of (LATERAL, index joins).
+A plan may name columns of relations that it doesn't contain: those of an outer query (correlation), or of the left side of the join that it
+is the right side of (LATERAL, index joins).
 
 The binder makes Scan, Join and the like; the rules turn them into the physical forms (KeyLookup, IndexRange, HashJoin, SemiJoin, TopN …).
 """
@@ -260,8 +260,8 @@ class SetOperation(Node):
 class Common(Record):
     """A common table to be kept: `number` is what CommonScan names.
 
-    `recursive`: the second term, `recursive_outputs` its columns, `working` the number under which it reads the rows found last; `distinct`:
-    UNION, not UNION ALL. `materialized`: as the statement says, if it does.
+    `recursive`: the second term, `recursive_outputs` its columns, `working` the number under which it reads the rows found last;
+    `distinct`: UNION, not UNION ALL. `materialized`: as the statement says, if it does.
     """
 
     number: int

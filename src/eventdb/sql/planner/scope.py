@@ -1,7 +1,7 @@
 """Names in a query: which columns a FROM clause makes visible, and how a name finds its column.
 
-A `FromItem` is what a table expression binds to: its plan, the columns that an unqualified name (and `*`) sees, in order, and the
-sources that a qualified name sees. `QueryScope` is the `Scope` that expressions are bound in: its own FROM items, then those of the queries around.
+A `FromItem` is what a table expression binds to: its plan, the columns that an unqualified name (and `*`) sees, in order, and the sources
+that a qualified name sees. `QueryScope` is the `Scope` that expressions are bound in: its own FROM items, then those of the queries around.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class QueryScope:
         every = [c.name for s in self._chain() for c in s.item.columns]
         if any(s.alias == parts[0] for scope in self._chain() for s in scope.item.sources):
             self.fail(NotSupportedError, f'the whole row "{parts[0]}" as a value is not supported', position)
-        self.fail(UndefinedColumn, f'column "{parts[0]}" does not exist', position, similar(parts[0], every))
+        return self.fail(UndefinedColumn, f'column "{parts[0]}" does not exist', position, similar(parts[0], every))
 
     def _chain(self) -> list[QueryScope]:
         chain: list[QueryScope] = []
@@ -184,7 +184,7 @@ class QueryScope:
                 if _is_source(source, star.qualifier):
                     return [c for c in source.columns if not c.hidden]
         hint = similar(star.qualifier[-1], (s.alias for s in self.item.sources))
-        self.fail(UndefinedTable, f'missing FROM-clause entry for table "{star.qualifier[-1]}"', star.position, hint)
+        return self.fail(UndefinedTable, f'missing FROM-clause entry for table "{star.qualifier[-1]}"', star.position, hint)
 
 
 def _is_source(source: Source, qualifier: Sequence[str]) -> bool:
@@ -192,9 +192,10 @@ def _is_source(source: Source, qualifier: Sequence[str]) -> bool:
 
 
 _TYPE_NAMES = {
-    "integer": "int4", "int": "int4", "bigint": "int8", "smallint": "int2", "double precision": "float8", "real": "float4", "boolean": "bool",
-    "character varying": "varchar", "character": "bpchar", "char": "bpchar", "decimal": "numeric", "timestamp with time zone": "timestamptz",
-    "timestamp without time zone": "timestamp", "time without time zone": "time", "time with time zone": "timetz",
+    "integer": "int4", "int": "int4", "bigint": "int8", "smallint": "int2", "double precision": "float8", "real": "float4",
+    "boolean": "bool", "character varying": "varchar", "character": "bpchar", "char": "bpchar", "decimal": "numeric",
+    "timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp", "time without time zone": "time",
+    "time with time zone": "timetz",
 }  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def table_reference(binder: Binder, node: ast.TableRef, scope: QueryScope) -> Fr
     hint = similar(parts[-1], known)
     if node.system_time is not None and find_relation(binder, binder.environment.catalog, parts) is not None:
         hint = "It exists now, but did not at that moment."
-    scope.fail(UndefinedTable, f'relation "{name}" does not exist', node.position, hint)
+    return scope.fail(UndefinedTable, f'relation "{name}" does not exist', node.position, hint)
 
 
 def find_relation(binder: Binder, catalog: Catalog, parts: Sequence[str]) -> Relation | SystemTable | None:

@@ -29,7 +29,8 @@ _PARTS = (BoundExpression, OrderKey, FrameBound, Node, Bounds, BoundQuery, Commo
 def _fields_of(kind: Any) -> tuple[str, ...]:
     """The fields that may hold expressions or plans."""
     skip = {
-        "datatype", "nullable", "position", "table", "index", "alias", "relation", "function", "render", "globals", "name", "names", "details", "value"
+        "datatype", "nullable", "position", "table", "index", "alias", "relation", "function", "render", "globals", "name", "names",
+        "details", "value",
     }  # fmt: skip
     return tuple(f.name for f in fields(kind) if f.name not in skip)
 
