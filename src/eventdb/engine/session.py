@@ -36,6 +36,7 @@ from eventdb.errors import (
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import TEXT
 from eventdb.model.event import SequenceAdvanced
+from eventdb.model.schema import Table
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
@@ -102,6 +103,8 @@ class Session(Control):
             present = reader = self.database.refresh()
             opened = reader.opened
         else:
+            if transaction.pending is not None and transaction.pending.prepared is not variant.prepared:
+                transaction.flush()
             present, reader, opened = transaction.present, transaction.queries, transaction.opened
         if (
             variant.catalog is not present.catalog
@@ -190,6 +193,8 @@ class Session(Control):
 
     def _run(self, statement: Statement, values: tuple[Any, ...]) -> Result:
         try:
+            if self.transaction is not None:
+                self.transaction.flush()
             node = statement.node
             if node is None:
                 return Result()
@@ -223,6 +228,8 @@ class Session(Control):
         if not given:
             return Result(rowcount=0)
         try:
+            if self.transaction is not None:
+                self.transaction.flush()
             return self._write(statement, given)
         except Exception as error:
             raise (known := translated(error, text)) from known.__cause__
@@ -244,6 +251,11 @@ class Session(Control):
                 pass
 
     # reading
+
+    def row_count(self, table: Table) -> int:
+        """How many rows a table has now, for the planner."""
+        present = self.database.head if self.transaction is None else self.transaction.present
+        return present.table(table).row_count()
 
     def view(self) -> tuple[StateReader, Catalog, Position, Transaction | None]:
         """What the next statement reads: a reader, the catalog to bind names in, its position, the transaction. Begins one where needed."""
@@ -359,14 +371,20 @@ class Session(Control):
             if transaction.present is transaction.base:
                 transaction.begin_changes()
                 execution.reader = transaction.queries
-            made = write.execute(transaction, variant.prepared, execution, (values,))
+            if variant.joins:
+                count, rows, last = write.join(transaction, variant.prepared, execution, values)
+            else:
+                count, rows, last = write.execute(transaction, variant.prepared, execution, (values,))
         except Exception as error:
             self._unless_undone(transaction, before)
             raise (known := translated(error, statement.text)) from known.__cause__
         except BaseException:
             self.rollback()
             raise
-        return self._written(variant, made)
+        self.total_changes += count
+        if last is not None or rows is not None:
+            return self._written(variant, rows, count, last)
+        return None, (), count, None
 
     def _unless_undone(self, transaction: Transaction, before: int) -> None:
         """After a failed write: values taken of sequences may stay; anything else would be half a statement, so the transaction goes."""
@@ -385,23 +403,22 @@ class Session(Control):
             execution = Execution(self, transaction.queries, transaction, bound.positions)
             values: Sequence[tuple[Any, ...]]
             values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
-            made = write.execute(transaction, variant.prepared, execution, values)
+            count, made, last = write.execute(transaction, variant.prepared, execution, values)
+            self.total_changes += count
             if variant.inferred is None and not variant.moments:
                 statement.fast = variant
-            return self._written(variant, made)
+            return self._written(variant, made, count, last)
 
         return self._in_transaction(work, False)
 
-    def _written(self, variant: Variant, made: Any) -> Result:
-        self.total_changes += made.rowcount
-        if made.lastrowid is not None:
+    def _written(self, variant: Variant, rows: Any, count: int, last: int | None) -> Result:
+        if last is not None:
             column = variant.prepared.identity
             if column is not None and column.sequence_id is not None:
-                self.sequence_values[column.sequence_id] = made.lastrowid
-        if made.rows is None:
-            return Result(None, (), made.rowcount, made.lastrowid)
-        rows = made.rows if variant.convert is None else map(variant.convert, made.rows)
-        return Result(variant.columns, rows, made.rowcount, made.lastrowid)
+                self.sequence_values[column.sequence_id] = last
+        if rows is None:
+            return Result(None, (), count, last)
+        return Result(variant.columns, rows if variant.convert is None else map(variant.convert, rows), count, last)
 
     def _define(self, statement: Statement) -> Result:
         def work(transaction: Transaction) -> Result:
@@ -451,11 +468,10 @@ class Session(Control):
         transaction = self.transaction
         if transaction is None:
             return
-        if not transaction.events:
-            self._ended(False)
-            return
         try:
-            self._commit(transaction)
+            transaction.flush()
+            if transaction.events:
+                self._commit(transaction)
         except BaseException:
             self._ended(True)
             raise

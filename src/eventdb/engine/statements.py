@@ -23,9 +23,8 @@ from eventdb.engine.temporal import MomentBinder, Position, PreparedTime, catalo
 from eventdb.errors import DataError, DatatypeMismatch, Error, IndeterminateDatatype, ProgrammingError
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
-from eventdb.model.schema import Table
 from eventdb.sql import compiler
-from eventdb.sql.environment import Environment
+from eventdb.sql.environment import Environment, no_moments
 from eventdb.sql.expressions import parameters
 from eventdb.sql.modification import prepare_write
 from eventdb.sql.parser import ast
@@ -61,6 +60,8 @@ class Variant:
     """The transaction from which on all moments fall into `catalog`; None where one was bound in an older catalog."""
     streaming: bool
     write: bool
+    joins: bool
+    """Whether consecutive executions of it may go into the state together (see `engine.write.join`)."""
     draws: bool
     """Whether running it may take values from a sequence, so that it has to be run to its end at once."""
 
@@ -220,7 +221,7 @@ class Preparer:
             types,
             self._session.search_path,
             system_tables=system_tables.TABLES,
-            statistics=self._row_count,
+            statistics=self._session.row_count,
         )
 
     def definition(self, statement: Statement) -> tuple[Environment, Sequence[Position]]:
@@ -229,11 +230,6 @@ class Preparer:
         execution = Execution(self._session, self._reader, self._session.transaction)
         env.moment = moments = MomentBinder(self._reader, execution, lambda known: (), env, self._reader.catalog, self._own)
         return env, moments.positions
-
-    def _row_count(self, table: Table) -> int:
-        transaction = self._session.transaction
-        reader = self._reader if transaction is None else transaction.present
-        return reader.table(table).row_count()
 
     def prepare(self, statement: Statement, values: tuple[Any, ...], inferred: tuple[DataType, ...] | None) -> Variant:
         """A new variant."""
@@ -252,6 +248,7 @@ class Preparer:
             prepared = compiler.prepare_query(node, env)
         else:
             prepared = prepare_write(node, env)
+        env.moment = no_moments  # a plan that is kept must not keep the state that it was made on
         return variant_of(prepared, self._catalog, session.search_path, inferred, moments)
 
 
@@ -274,6 +271,7 @@ def variant_of(
         since=catalog.version[0] if all(c is catalog for c in moments.catalogs) else None,
         streaming=query and prepared.streaming,
         write=not query,
+        joins=getattr(prepared, "joins", False),
         draws="nextval" in prepared.source or "setval" in prepared.source,
     )
 

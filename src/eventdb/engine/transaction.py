@@ -39,18 +39,29 @@ class Mark:
     set_sequences: frozenset[int]
 
 
+class Pending:
+    """Rows that executions of one prepared write have made, by key: checked, but not yet in the state."""
+
+    __slots__ = ("prepared", "rows")
+
+    def __init__(self, prepared: Any) -> None:
+        self.prepared = prepared
+        self.rows: dict[Any, Any] = {}
+
+
 class Transaction:
     """One transaction. Not thread-safe: its session lets one statement in at a time.
 
     `isolation`: "serializable" or "snapshot". `pinned`: the transaction number that it reads at, for one that stands in the past.
     `deferred`: constraint checks put off to the commit (engine.constraints). `present`: what the transaction sees, read without being
-    remembered. `opened`: the table readers that statements opened on `queries` since the last change, to be used again.
+    remembered. `opened`: the table readers that statements opened on `queries` since the last change, to be used again. `pending`: changes
+    that have still to be applied; whoever is about to read, or to do something else, calls `flush` first.
     """
 
     __slots__ = (
         "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
-        "inner_provenance", "isolation", "opened", "pinned", "present", "probes", "queries", "read_only", "reader", "reads", "started",
-        "written_provenance",
+        "inner_provenance", "isolation", "opened", "pending", "pinned", "present", "probes", "queries", "read_only", "reader", "reads",
+        "started", "written_provenance",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +76,7 @@ class Transaction:
         self.events: list[Event] = []
         self.present: State | Editor = base
         self.opened: dict[Any, Any] = {}
+        self.pending: Pending | None = None
         self.reads = ReadSet()
         self.probes = ReadSet()
         self.reader = RecordingReader(base, self.probes)
@@ -91,7 +103,7 @@ class Transaction:
 
     @property
     def changed(self) -> bool:
-        return bool(self.events)
+        return bool(self.events) or self.pending is not None
 
     @property
     def reserved(self) -> dict[int, int]:
@@ -134,6 +146,8 @@ class Transaction:
 
     def apply(self, event: Event) -> None:
         """Do what the event says, and remember it for the log."""
+        if self.pending is not None:
+            self.flush()
         editor = self._editor
         if editor is None:
             editor = self.editor
@@ -143,14 +157,27 @@ class Transaction:
         if type(event) is SequenceAdvanced:
             self._set_sequences |= {event.sequence_id}
 
+    def flush(self) -> None:
+        """Apply what is pending, as one event."""
+        pending = self.pending
+        if pending is not None:
+            self.pending = None
+            self.apply(pending.prepared.joined(pending.rows))
+
+    def take(self, sequence_id: int, count: int) -> list[int]:
+        """The next values of the sequence of that id; see `reserve`."""
+        return self.reserve(self.present.catalog.sequences[sequence_id], count)
+
     def mark(self) -> Mark:
         """A place to come back to: O(1)."""
+        self.flush()
         editor = None if self._editor is None else self._editor.mark()
         return Mark(len(self.events), editor, _copy(self.deferred), self._set_sequences)
 
     def reset(self, mark: Mark) -> None:
         """Undo everything since `mark`; the mark can be used again."""
         self.opened.clear()
+        self.pending = None
         if self._editor is not None:
             if mark.editor is None:
                 self._drop_editor()
@@ -170,6 +197,7 @@ class Transaction:
 
     def freeze(self) -> None:
         """Keep what is read now as it is while the transaction goes on: for a result that is read lazily."""
+        self.flush()
         if self._editor is not None:
             self._editor.freeze()
 

@@ -7,8 +7,7 @@ marks the transaction first and goes back to the mark when it fails, so a statem
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventdb.engine.constraints import (
     check_new_keys,
@@ -19,7 +18,7 @@ from eventdb.engine.constraints import (
     is_deferred,
     put_off_reference,
 )
-from eventdb.engine.transaction import Transaction
+from eventdb.engine.transaction import Pending, Transaction
 from eventdb.engine.write_cascade import PASSIVE, Cascade, Pairs, replaced
 from eventdb.engine.write_conflict import resolve
 from eventdb.model.event import RowsDeleted, RowsInserted, RowsUpdated, SequenceAdvanced
@@ -37,16 +36,18 @@ from eventdb.sql.modification.prepared import (
     Row,
     key_function,
 )
-from eventdb.sql.modification.violations import still_referenced
+from eventdb.sql.modification.violations import duplicate_key, still_referenced
 
 Parameters = tuple[Any, ...]
 Numbers = Callable[[int, int], Sequence[int]]
+Written = tuple[int, "list[Row] | None", int | None]
+"""The fields of a WriteResult."""
 BULK = 16
 """From this many rows on, clustering keys are checked by batch."""
+_MOST_PENDING = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(NamedTuple):
     """`rowcount` as PEP 249 has it; `rows` those of RETURNING, None without it; `lastrowid` the last inserted integer key."""
 
     rowcount: int
@@ -68,6 +69,24 @@ def execute(txn: Transaction, prepared: PreparedWrite, execution: Execution, par
         raise
 
 
+def join(txn: Transaction, prepared: Any, execution: Execution, p: Parameters) -> Written:
+    """Run a write that `joins` once. Its row is checked, and waits in `txn.pending` for more of its kind: what many executions change
+    goes into the state as one event, which costs a fraction of one each.
+
+    The caller has flushed what another statement left pending. Raises what `execute` raises.
+    """
+    before = len(txn.events)
+    try:
+        made = _JOIN[type(prepared)](txn, prepared, execution, p)
+    except BaseException:
+        if len(txn.events) > before:
+            _forget_numbers(txn, before)
+        raise
+    if txn.pending is not None and len(txn.pending.rows) >= _MOST_PENDING:
+        txn.flush()
+    return made
+
+
 def _forget_numbers(txn: Transaction, before: int) -> None:
     """Put sequences back to where they stood `before`, so that a failed statement leaves no event; their values stay used up."""
     for event in txn.events[before:]:
@@ -78,10 +97,6 @@ def _forget_numbers(txn: Transaction, before: int) -> None:
                 known = earlier.value
         txn.editor.apply(SequenceAdvanced(event.sequence_id, known))
     del txn.events[before:]
-
-
-def _numbers(txn: Transaction) -> Numbers:
-    return lambda sequence_id, count: txn.reserve(txn.catalog.sequences[sequence_id], count)
 
 
 def _one_by_one(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
@@ -109,7 +124,7 @@ def _one_by_one(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: 
 
 def _insert(txn: Transaction, prepared: PreparedInsert, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
     table = prepared.table
-    numbers = _numbers(txn)
+    numbers = txn.take
     txn.check_writable()
 
     def row_ids(count: int) -> int:
@@ -168,6 +183,21 @@ def check_insert(txn: Transaction, prepared: PreparedInsert, rows: Sequence[Row]
         check_references(txn, effects, rows, -1)
 
 
+def _join_insert(txn: Transaction, prepared: PreparedInsert, cx: Execution, p: Parameters) -> Written:
+    table = prepared.table
+    row = prepared.rows(cx, p, lambda count: txn.row_ids(table, count), txn.take)[0]
+    slots = table.key_slots
+    key = row[slots[0] - 1] if len(slots) == 1 else tuple([row[slot - 1] for slot in slots])
+    pending = txn.pending
+    if prepared.effects.uniques and ((pending is not None and key in pending.rows) or txn.editor.row(table, key) is not None):
+        unique = prepared.effects.uniques[0]
+        duplicate_key(table, unique.name, unique.columns, (key,) if len(slots) == 1 else key)
+    if pending is None:
+        pending = txn.pending = Pending(prepared)
+    pending.rows[key] = row
+    return 1, None, _last(prepared, (row,))
+
+
 # ---- INSERT … ON CONFLICT
 
 
@@ -222,7 +252,7 @@ def _update_key(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Pa
     row = None if key is None else txn.editor.table(table).get(key)
     if row is None:
         return _untouched(txn, prepared, cx, p, key, None)
-    values = prepared.change(cx, p, row, _numbers(txn))
+    values = prepared.change(cx, p, row, txn.take)
     if not values:
         return _untouched(txn, prepared, cx, p, key, row if values is None else None)
     if prepared.effects.free and prepared.returning is None:
@@ -230,8 +260,26 @@ def _update_key(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Pa
         return _ONE
     new = replaced(row, prepared.slots, values, txn.number)
     returned = _shown(prepared.returning, cx, p, [new], None)
-    _apply_pairs(txn, table, prepared.slots, [(row, new)], prepared.effects, cx, _numbers(txn))
+    _apply_pairs(txn, table, prepared.slots, [(row, new)], prepared.effects, cx, txn.take)
     return WriteResult(1, returned)
+
+
+def _join_update(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters) -> Written:
+    key = prepared.key(cx, p)  # type: ignore[misc]
+    row = None if key is None else txn.editor.row(prepared.table, key)
+    if row is not None:
+        pending = txn.pending
+        if pending is not None and key in pending.rows:
+            row = replaced(row, prepared.slots, pending.rows[key], txn.number)
+        values = prepared.change(cx, p, row, txn.take)  # type: ignore[misc]
+        if values:
+            if pending is None:
+                pending = txn.pending = Pending(prepared)
+            pending.rows[key] = values
+            return _ONE
+        if values is not None:
+            row = None
+    return _untouched(txn, prepared, cx, p, key, row)
 
 
 def _untouched(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters, key: Any, row: Row | None) -> WriteResult:
@@ -249,7 +297,7 @@ _ONE = WriteResult(1)
 def _update_keys(txn: Transaction, prepared: PreparedUpdate, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
     """Many updates by key in one event; a key that comes again ends the event, so that it sees its earlier change."""
     table, key_of, change = prepared.table, prepared.key, prepared.change
-    numbers = _numbers(txn)
+    numbers = txn.take
     mark = None
     waiting: dict[Any, Row] = {}
     olds: list[Row] = []
@@ -297,7 +345,7 @@ def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p
     assert prepared.targets is not None
     assert prepared.finish is not None
     txn.check_writable()
-    finish, slots, number, numbers = prepared.finish, prepared.slots, txn.number, _numbers(txn)
+    finish, slots, number, numbers = prepared.finish, prepared.slots, txn.number, txn.take
     pairs: Pairs = []
     shown: list[Row] = []
     sources: list[Row] = []
@@ -411,7 +459,7 @@ def _apply_delete(txn: Transaction, prepared: PreparedDelete, rows: list[Row], c
         return
     mark = txn.mark()
     try:
-        cascade = Cascade(txn, cx, _numbers(txn))
+        cascade = Cascade(txn, cx, txn.take)
         cascade.delete(table, rows)
         cascade.run()
     except BaseException:
@@ -437,4 +485,7 @@ def _truncate(txn: Transaction, prepared: PreparedTruncate, cx: Execution, param
 
 _RUN: dict[type, Callable[[Transaction, Any, Execution, Sequence[Parameters]], WriteResult]] = {
     PreparedInsert: _insert, PreparedUpdate: _update, PreparedDelete: _delete, PreparedTruncate: _truncate,
+}  # fmt: skip
+_JOIN: dict[type, Callable[[Transaction, Any, Execution, Parameters], Written]] = {
+    PreparedInsert: _join_insert, PreparedUpdate: _join_update,
 }  # fmt: skip

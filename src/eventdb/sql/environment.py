@@ -35,7 +35,7 @@ class BoundMoment(Record):
 MomentBinder = Callable[["ast.SystemTime"], BoundMoment]
 
 
-def _no_moments(clause: ast.SystemTime) -> BoundMoment:
+def no_moments(clause: ast.SystemTime) -> BoundMoment:
     raise NotImplementedError("no time travel in this environment")
 
 
@@ -53,7 +53,7 @@ class Environment:
     parameter_index: Mapping[int | str, int] = field(default_factory=dict)
     parameter_types: list[DataType | None] = field(default_factory=list)
     search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
-    moment: MomentBinder = _no_moments
+    moment: MomentBinder = no_moments
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
     statistics: Callable[[Table], int] | None = None
     """How many rows a table has now, for the planner; None: nothing is known."""

@@ -34,6 +34,7 @@ from eventdb.model.event import (
 from eventdb.model.record import Record
 from eventdb.model.schema import Relation, Table
 from eventdb.storage.index import IndexKeys
+from eventdb.storage.readers import LiveTable
 from eventdb.storage.table import Shape, TableData
 
 _changes = count(1)
@@ -101,6 +102,14 @@ class Draft:
         if data is None:
             raise InternalError(f'table "{table.name}" has no storage {table.storage} in this state')
         return data
+
+    def row(self, table: Table, key: Any) -> tuple[Any, ...] | None:
+        """The row of a key: the short form of opening a reader for one look-up."""
+        data = self._touched.get(table.storage) or self.storage(table)
+        if table.tails is None and data.shape.normal is None:
+            found: tuple[Any, ...] | None = data.live.get(key)
+            return found
+        return LiveTable(data, table).get(key)
 
     def tables(self) -> dict[int, TableData]:
         """All storages by id."""

@@ -23,7 +23,7 @@ from eventdb.sql.modification.conflict import prepare_conflict
 from eventdb.sql.modification.defaults import default_source, is_constant_default
 from eventdb.sql.modification.effects import effects
 from eventdb.sql.modification.making import emit_checks, emit_generated, emit_not_null, generated_columns, row_source, row_types
-from eventdb.sql.modification.prepared import Parameters, PreparedInsert, resolved_parameters
+from eventdb.sql.modification.prepared import Parameters, PreparedInsert, has_plain_key, resolved_parameters
 from eventdb.sql.modification.violations import GeneratedAlways, null_value
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import PreparedProjection, PreparedQuery
@@ -43,10 +43,14 @@ def prepare_insert(statement: ast.Insert, env: Environment) -> PreparedInsert:
     else:
         returning = prepare_projection(env, [(statement.alias or table.name, table)], statement.returning)
     conflict = prepare_conflict(statement, table, env) if statement.on_conflict is not None else None
+    checks = effects(env.catalog, table)
+    others = [u for u in checks.uniques if u.index_id is not None]
+    alone = bulk is not None and conflict is None and returning is None
     return PreparedInsert(
         table, row_types(table), returning.columns if returning else (), resolved_parameters(env), source, plan,
         rows, bulk if conflict is None or conflict.update is None else None,
-        effects(env.catalog, table), _identity(table), conflict, returning,
+        checks, _identity(table), conflict, returning,
+        joins=alone and not (others or checks.references or checks.computed) and has_plain_key(table),
     )  # fmt: skip
 
 

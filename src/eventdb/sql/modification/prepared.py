@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventdb.model.datatype import TEXT, DataType
+from eventdb.model.datatype import TEXT, DataType, Kind
+from eventdb.model.event import RowsInserted, RowsUpdated
 from eventdb.model.schema import Column, Table
 from eventdb.sql.environment import Environment, Execution
 from eventdb.sql.modification.effects import Effects, UniqueKey
@@ -51,6 +52,12 @@ class PreparedInsert:
     """The column whose value is `lastrowid`."""
     conflict: ConflictAction | None = None
     returning: PreparedProjection | None = None
+    joins: bool = False
+    """Whether rows of several executions may go into the state together: nothing but the clustering key is to be checked."""
+
+    def joined(self, rows: Mapping[Any, Row]) -> RowsInserted:
+        """The event of rows by key."""
+        return RowsInserted(self.table.id, self.types, list(rows.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,12 @@ class PreparedUpdate:
     targets: PreparedQuery | None = None
     finish: Callable[[Execution, Parameters, Row, Numbers], Row | None] | None = None
     returning: Returning | None = None
+    joins: bool = False
+    """Whether changes of several executions may go into the state together: by key, with nothing to check beyond the row."""
+
+    def joined(self, rows: Mapping[Any, Row]) -> RowsUpdated:
+        """The event of new values by key."""
+        return RowsUpdated(self.table.id, self.key_types, list(rows), self.slots, self.types, list(rows.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,11 @@ def key_function(table: Table) -> Callable[[Row], Any]:
         slot = slots[0]
         return lambda row: row[slot]
     return lambda row: tuple([row[s] for s in slots])
+
+
+def has_plain_key(table: Table) -> bool:
+    """Whether equal keys are one key to a dictionary too: no column of the key can hold NaN."""
+    return not any(table.by_id[c].datatype.kind in (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC) for c in table.key)
 
 
 def resolved_parameters(env: Environment) -> tuple[DataType, ...]:

@@ -22,7 +22,7 @@ from eventdb.sql.modification.assignments import Assigned, default_of, resolve
 from eventdb.sql.modification.defaults import default_source
 from eventdb.sql.modification.effects import effects
 from eventdb.sql.modification.making import emit_checks, emit_generated, emit_not_null, key_types, row_types, unchanged_source
-from eventdb.sql.modification.prepared import PreparedUpdate, key_function, resolved_parameters
+from eventdb.sql.modification.prepared import PreparedUpdate, has_plain_key, key_function, resolved_parameters
 from eventdb.sql.modification.returning import prepare_returning
 from eventdb.sql.parser import ast
 
@@ -133,10 +133,12 @@ def _prepared(
     if returning is None and statement.returning:
         returning = prepare_returning(statement.returning, statement.alias or table.name, table, env)
     types = row_types(table)
+    checks = effects(env.catalog, table, slots)
+    moves = not set(slots).isdisjoint(table.key_slots)
     return PreparedUpdate(
         table, tuple(types[s - 1] for s in slots), key_types(table), returning.projection.columns if returning else (),
-        resolved_parameters(env), source, plan, slots, effects(env.catalog, table, slots), key_function(table),
-        not set(slots).isdisjoint(table.key_slots), returning=returning, **functions,
+        resolved_parameters(env), source, plan, slots, checks, key_function(table), moves, returning=returning,
+        joins="key" in functions and not moves and checks.free and returning is None and has_plain_key(table), **functions,
     )  # fmt: skip
 
 
