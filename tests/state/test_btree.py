@@ -21,6 +21,8 @@ operations = st.lists(
         st.tuples(st.just("pop"), key),
         st.tuples(st.just("put_many"), some_keys | run_of_keys),
         st.tuples(st.just("pop_many"), some_keys | run_of_keys),
+        st.tuples(st.just("replace"), key),
+        st.tuples(st.just("replace_many"), some_keys | run_of_keys),
         st.tuples(st.just("fork"), st.none()),
     ),
     max_size=40,
@@ -42,7 +44,7 @@ def sound(tree: Tree) -> bool:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations)
 def test_it_is_a_sorted_dictionary(steps: list[tuple[str, Any]]) -> None:
-    """Puts, removals and batches in any order; forks stay as they were; all pages stay in bounds."""
+    """Puts, removals, replaced values and batches in any order; forks stay as they were; all pages stay in bounds."""
     tree, model = Tree(object()), {}
     forks = []
     for number, (what, argument) in enumerate(steps):
@@ -56,6 +58,16 @@ def test_it_is_a_sorted_dictionary(steps: list[tuple[str, Any]]) -> None:
             model.update(dict.fromkeys(argument, number))
         elif what == "pop_many":
             assert tree.pop_many(list(argument)) == [model.pop(gone) for gone in argument if gone in model]
+        elif what == "replace":
+            found = tree.cell(argument)
+            assert (found is not None) == (argument in model)
+            if found is not None:
+                found[0][found[1]] = model[argument] = number
+        elif what == "replace_many":
+            wanted = [there for there in argument if there in model]
+            for leaf, lo, hi in tree.runs(wanted):
+                for there in wanted[lo:hi]:
+                    leaf.vals[leaf.keys.index(there)] = model[there] = number
         else:
             forks.append((tree, dict(model)))
             tree = tree.fork(object())

@@ -10,15 +10,15 @@ nothing, freezes all nodes for both sides, and a bulk edit copies each page once
 Leaves are plain lists: a look-up is a `bisect` in C, a scan hands out `vals` whole. Larger pages cost each commit (it copies a path),
 smaller ones cost scans and snapshots. With 100,000 rows and a million past versions, in microseconds if no other unit is given:
 
-    Leaf size / children            512/512   256/512   256/128   256/64   128/128   128/64
-    get                                 1.0       1.0       1.0      1.0       1.0      1.2
-    AS OF get                           2.6       2.5       2.2      2.5       2.3      2.7
-    commit of one row at random          48        36        32       32        28       29
-    commit of the next row               15        15        13       13        13       12
-    the same at random, 1 of 2 indexes   90        82        75       72        61       62
-    update inside a large transaction   7.5       (11)      7.2      7.4       9.4      9.6
-    snapshot, MB / one row more, KB  4.76/23         -  4.80/12        -  4.87/8.7        -
-    AS OF scan, ms                       53        54        54        -        59        -
+    leaf size / children            1024/512   512/512   256/512   256/128   128/128
+    get                                  1.0       1.0       1.0       1.0       1.0
+    AS OF get                            2.5       2.6       2.5       2.2       2.3
+    commit of one row at random           57        41        31        28        28
+    commit of the next row                15        14        13        12        12
+    the same at random, 1 of 2 indexes   109        88        83        69        61
+    update inside a large transaction    8.3       7.5       8.6       7.2       9.4
+    snapshot, MB / one row more, KB              4.8/23              4.8/12   4.9/8.7
+    AS OF scan, ms                                  53        54        54        59
 
 Keys of one tree must compare with one another
 and be hashable (batches merge through a dictionary); a key is never None, which stands for "unbounded" in ranges.
@@ -26,6 +26,8 @@ and be hashable (batches merge through a dictionary); a key is never None, which
 A page that lies in a snapshot is a `LazyLeaf` or `LazyBranch`: same slots, `keys` and `vals` (or `kids`) unset. Touching them calls
 `__getattr__`, which loads the page and turns the object into a plain Leaf or Branch, so loaded nodes pay nothing. Two threads may load
 one page twice: both get equal lists, and a node that was loaded is owned by nobody, so it is never edited in place.
+
+Where only values are replaced, the copy of a page has the list of keys in common with the old one (`SharingLeaf`).
 
 Not done here: deletion leaves branches of a lazily loaded neighbour alone where nothing under them changed, and counts between bounds
 are exact only for neighbouring pages.
@@ -218,17 +220,16 @@ class Tree:
                 node = kids[i] = node.copy(token)
         keys = node.keys
         i = bisect_left(keys, key)
-        if i < len(keys):
-            if keys[i] == key:
-                vals = node.vals
-                old = vals[i]
-                vals[i] = value
-                return old
-            keys.insert(i, key)
-            node.vals.insert(i, value)
-        else:
-            keys.append(key)
-            node.vals.append(value)
+        if i < len(keys) and keys[i] == key:
+            vals = node.vals
+            old = vals[i]
+            vals[i] = value
+            return old
+        if node.shared:
+            node.unshare()
+            keys = node.keys
+        keys.insert(i, key)
+        node.vals.insert(i, value)
         self.count += 1
         if len(keys) > LEAF_MAX:
             self._split(key)
@@ -239,12 +240,12 @@ class Tree:
         token = self.token
         node = self.root
         if node.owner is not token:
-            node = self.root = node.copy(token)
+            node = self.root = node.copy_values(token)
         while (kids := node.kids) is not None:
             i = bisect_right(node.keys, key)
             node = kids[i]
             if node.owner is not token:
-                node = kids[i] = node.copy(token)
+                node = kids[i] = node.copy_values(token)
         keys = node.keys
         i = bisect_left(keys, key)
         if i < len(keys) and keys[i] == key:
@@ -266,6 +267,9 @@ class Tree:
         i = bisect_left(keys, key)
         if i == len(keys) or keys[i] != key:
             return None
+        if node.shared:
+            node.unshare()
+            keys = node.keys
         del keys[i]
         old = node.vals.pop(i)
         self.count -= 1
@@ -276,7 +280,8 @@ class Tree:
     def runs(self, keys: Sequence[Any]) -> Iterator[tuple[Leaf, int, int]]:
         """The leaves over sorted, distinct keys, to have values replaced in them: they are owned. Keys lo <= x < hi belong into one."""
         lo, token = 0, self.token
-        self.root = self._owned(self.root)
+        if self.root.owner is not token:
+            self.root = self.root.copy_values(token)
         while lo < len(keys):
             node, high = self.root, None
             while (kids := node.kids) is not None:
@@ -285,7 +290,7 @@ class Tree:
                     high = node.keys[i]
                 node = kids[i]
                 if node.owner is not token:
-                    node = kids[i] = node.copy(token)
+                    node = kids[i] = node.copy_values(token)
             hi = len(keys) if high is None else bisect_left(keys, high, lo)
             yield node, lo, hi
             lo = hi
@@ -347,14 +352,15 @@ class Tree:
         del node.keys[middle:], node.vals[middle:]
         while path:
             parent, i = path.pop()
-            parent.keys.insert(i, separator)
+            parent.keys = [*parent.keys[:i], separator, *parent.keys[i:]]
             parent.kids.insert(i + 1, right)
             if len(parent.kids) <= BRANCH_MAX:
                 return
             middle = len(parent.kids) - 2 if i + 2 == len(parent.kids) else len(parent.kids) // 2
             right = Branch(self.token, parent.keys[middle:], parent.kids[middle:])
             separator = parent.keys[middle - 1]
-            del parent.keys[middle - 1 :], parent.kids[middle:]
+            parent.keys = parent.keys[: middle - 1]
+            del parent.kids[middle:]
         self.root = Branch(self.token, [separator], [self.root, right])
 
     def _repair(self, key: Any) -> None:
@@ -392,14 +398,15 @@ class Tree:
         leaf = left.kids is None
         if len(vals) <= limit:
             kids[i] = Leaf(self.token, keys, vals) if leaf else Branch(self.token, keys, vals)
-            del kids[i + 1], seps[i]
+            parent.keys = [*seps[:i], *seps[i + 1 :]]
+            del kids[i + 1]
         elif leaf:
             kids[i], kids[i + 1] = Leaf(self.token, keys[:middle], vals[:middle]), Leaf(self.token, keys[middle:], vals[middle:])
-            seps[i] = keys[middle]
+            parent.keys = [*seps[:i], keys[middle], *seps[i + 1 :]]
         else:
             kids[i] = Branch(self.token, keys[: middle - 1], vals[:middle])
             kids[i + 1] = Branch(self.token, keys[middle:], vals[middle:])
-            seps[i] = keys[middle - 1]
+            parent.keys = [*seps[:i], keys[middle - 1], *seps[i + 1 :]]
 
     def _put_run(self, node: Any, keys: list[Any], vals: list[Any], lo: int, hi: int) -> list[tuple[Any, Any]]:
         """Put entries lo..hi below `node`, which is owned; what stands in its place: (least key, node) one or several."""
@@ -414,7 +421,7 @@ class Tree:
             made = self._put_run(child, keys, vals, start, at)
             if len(made) > 1:
                 kids[i : i + 1] = [new for _, new in made]
-                seps[i:i] = [low for low, _ in made[1:]]
+                node.keys = seps = [*seps[:i], *(low for low, _ in made[1:]), *seps[i:]]
             elif made[0][1] is not child:
                 kids[i] = made[0][1]
             at = start
@@ -427,6 +434,8 @@ class Tree:
         ]
 
     def _put_leaf(self, node: Leaf, keys: list[Any], vals: list[Any], lo: int, hi: int) -> list[tuple[Any, Any]]:
+        if node.shared:
+            node.unshare()  # type: ignore[attr-defined]
         old_keys, old_vals = node.keys, node.vals
         before = len(old_keys)
         fill = LEAF_FILL
@@ -477,7 +486,9 @@ class Tree:
                 self._join(node, i)
 
 
-def _pop_from_leaf(leaf: Leaf, keys: list[Any], lo: int, hi: int, gone: list[Any]) -> None:
+def _pop_from_leaf(leaf: Any, keys: list[Any], lo: int, hi: int, gone: list[Any]) -> None:
+    if leaf.shared:
+        leaf.unshare()
     if hi - lo <= _FEW:
         for key in reversed(keys[lo:hi]):
             i = bisect_left(leaf.keys, key)
@@ -501,7 +512,8 @@ def _is_empty(node: Any) -> bool:
 def _drop(parent: Branch, i: int) -> None:
     del parent.kids[i]
     if parent.keys:
-        del parent.keys[max(i - 1, 0)]
+        at = max(i - 1, 0)
+        parent.keys = [*parent.keys[:at], *parent.keys[at + 1 :]]
 
 
 def _parts(items: list[Any], most: int) -> list[list[Any]]:

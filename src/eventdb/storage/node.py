@@ -24,6 +24,7 @@ class Leaf:
 
     __slots__ = ("keys", "owner", "ref", "vals")
     kids = None
+    shared = False
 
     def __init__(self, owner: object, keys: list[Any], vals: list[Any]) -> None:
         self.owner = owner
@@ -34,9 +35,25 @@ class Leaf:
     def copy(self, owner: object) -> Leaf:
         return Leaf(owner, self.keys[:], self.vals[:])
 
+    def copy_values(self, owner: object) -> SharingLeaf:
+        """A copy in which values are to be replaced: it has the list of keys in common with this one."""
+        return SharingLeaf(owner, self.keys, self.vals[:])
+
+
+class SharingLeaf(Leaf):
+    """A leaf whose list of keys is another leaf's too."""
+
+    __slots__ = ()
+    shared = True
+
+    def unshare(self) -> None:
+        """Become a plain leaf, before keys are changed."""
+        self.keys = self.keys[:]
+        self.__class__ = Leaf  # type: ignore[assignment]
+
 
 class Branch:
-    """A page of children, all of one height."""
+    """A page of children, all of one height. Copies have its list of keys in common, which is therefore never changed in place."""
 
     __slots__ = ("keys", "kids", "owner", "ref")
 
@@ -47,7 +64,9 @@ class Branch:
         self.ref: PageReference | None = None
 
     def copy(self, owner: object) -> Branch:
-        return Branch(owner, self.keys[:], self.kids[:])
+        return Branch(owner, self.keys, self.kids[:])
+
+    copy_values = copy
 
 
 class LazyLeaf(Leaf):
