@@ -12,7 +12,7 @@ from eventdb.model.record import replace
 from eventdb.model.schema import Table
 
 # These register what they compile.
-from eventdb.sql.compiler import breakers, indexes, joins  # noqa: F401
+from eventdb.sql.compiler import breakers, indexes, joins, windows  # noqa: F401
 from eventdb.sql.compiler.generator import Generator, Need, places
 from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, loops, nested
 from eventdb.sql.environment import Environment, Execution

@@ -109,15 +109,16 @@ class Binder:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.inside: str | None = None
+        self.inside_window = False
 
     @contextmanager
-    def within(self, call: str | None) -> Any:
-        """While the arguments of an aggregate or window call are bound."""
-        before, self.inside = self.inside, call
+    def within(self, call: str | None, window: bool = False) -> Any:
+        """While the arguments of an aggregate or window call are bound; a window's may hold aggregates of its query."""
+        before, self.inside, self.inside_window = (self.inside, self.inside_window), call, window
         try:
             yield
         finally:
-            self.inside = before
+            self.inside, self.inside_window = before
 
     def bind(self, node: ast.Expression) -> Expr:
         return _BIND[type(node)](self, node)
@@ -377,7 +378,7 @@ class Binder:
     # ---- what calls need
 
     def check_aggregate_allowed(self, name: str, position: int) -> None:
-        if self.inside is not None:
+        if self.inside is not None and not self.inside_window:
             raise GroupingError(f"aggregate function calls cannot be nested: {name} inside {self.inside}", position=position)
         if not self.scope.allow_aggregates:
             raise GroupingError(f"aggregate functions are not allowed in {self.scope.clause}", position=position)

@@ -261,8 +261,8 @@ def _aggregate(binder: Binder, name: str, node: ast.Function) -> Aggregate:
     return _bound_aggregate(binder, name, node)
 
 
-def _bound_aggregate(binder: Binder, name: str, node: ast.Function) -> Aggregate:
-    with binder.within(name):
+def _bound_aggregate(binder: Binder, name: str, node: ast.Function, window: bool = False) -> Aggregate:
+    with binder.within(name, window):
         arguments = binder.bind_all(node.arguments)
         condition = None if node.filter is None else binder.boolean(node.filter, "FILTER")
         order = order_keys(binder, node.within_group or node.order_by)
@@ -319,7 +319,7 @@ def _window_call(binder: Binder, name: str, node: ast.Function) -> WindowCall:
     if name in _WINDOW_FUNCTIONS:
         if node.distinct or node.order_by or node.within_group or node.star or node.filter is not None:
             raise WrongObjectType(f"{name} is not an aggregate function", position=node.position)
-        with binder.within(name):
+        with binder.within(name, window=True):
             arguments = _window_arguments(name, binder.bind_all(node.arguments), node.position)
         datatype = _WINDOW_TYPES.get(name) or arguments[0].datatype
         nullable = name not in _WINDOW_TYPES or name == "ntile"
@@ -328,7 +328,7 @@ def _window_call(binder: Binder, name: str, node: ast.Function) -> WindowCall:
             raise NotSupportedError("DISTINCT is not implemented for window functions", position=node.position)
         if node.order_by or node.within_group:
             raise NotSupportedError("aggregate ORDER BY is not implemented for window functions", position=node.position)
-        aggregate = _bound_aggregate(binder, name, node)
+        aggregate = _bound_aggregate(binder, name, node, window=True)
         datatype, nullable, condition = aggregate.datatype, aggregate.nullable, aggregate.filter
         arguments = list(aggregate.arguments)
     else:
@@ -339,7 +339,7 @@ def _window_call(binder: Binder, name: str, node: ast.Function) -> WindowCall:
         raise UndefinedFunction(
             f"function {name} does not exist", position=node.position, hint=f"Perhaps you meant {' or '.join(near)}." if near else None
         )
-    with binder.within(name):
+    with binder.within(name, window=True):
         partition = tuple(settle(e) for e in binder.bind_all(window.partition_by))
         order = order_keys(binder, window.order_by)
         mode, start, end, exclude = _frame(binder, window, order)

@@ -25,12 +25,25 @@ from eventdb.model.datatype import BIGINT, Kind
 from eventdb.model.record import fields, replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import binder as expressions
-from eventdb.sql.expressions.bound import Column, Constant, Expr, OrderKey
+from eventdb.sql.expressions.bound import Column, Constant, Expr, OrderKey, SubqueryExpression, WindowCall
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import grouping, sources
-from eventdb.sql.planner.nodes import BoundQuery, Common, CommonTables, Distinct, Filter, Limit, Node, Project, SetOperation, Sort, Values
+from eventdb.sql.planner.nodes import (
+    BoundQuery,
+    Common,
+    CommonTables,
+    Distinct,
+    Filter,
+    Limit,
+    Node,
+    Project,
+    SetOperation,
+    Sort,
+    Values,
+    Window,
+)
 from eventdb.sql.planner.scope import NOTHING, CommonEntry, FromItem, QueryScope, column_name
-from eventdb.sql.planner.walk import has_aggregate, has_subquery, has_window, is_volatile
+from eventdb.sql.planner.walk import has_aggregate, has_subquery, has_window, is_volatile, transform
 
 
 def settled(expr: Expr) -> Expr:
@@ -165,13 +178,17 @@ class Binder:
                 self.select_key(ast.OrderItem(e, position=e.position), outputs, names, scope, "DISTINCT ON").expression
                 for e in select.distinct
             ]
-        for expr in (*outputs, *(key.expression for key in keys)):
-            if has_window(expr):
-                scope.fail(NotSupportedError, "window functions are not supported", expr.position)
+        outputs = [alone(e) for e in outputs]
+        keys = [replace(key, expression=alone(key.expression)) for key in keys]
         if groups or having is not None or any(has_aggregate(e) for e in (*outputs, *(k.expression for k in keys), *distinct_on)):
             grouped = grouping.grouped(self, plan, scope, groups, [*outputs, *distinct_on], having, keys, bool(select.group_by))
             plan, keys = grouped.plan, grouped.keys
             outputs, distinct_on = grouped.expressions[: len(outputs)], grouped.expressions[len(outputs) :]
+        if any(has_window(e) for e in (*outputs, *(key.expression for key in keys), *distinct_on)):
+            plan, made = windowed(self, plan, [*outputs, *distinct_on, *(key.expression for key in keys)])
+            outputs, distinct_on = made[: len(outputs)], made[len(outputs) : len(outputs) + len(distinct_on)]
+            expressions_of_keys = made[len(made) - len(keys) :]
+            keys = [replace(key, expression=e) for key, e in zip(keys, expressions_of_keys, strict=True)]
         if query is not None:
             outputs = [settled(e) for e in outputs]
         if select.distinct is True:
@@ -354,6 +371,36 @@ class Binder:
             ) from None
         common = Common(number, table.name, first.plan, first.outputs, second.plan, outputs, not body.all, working)
         return common, entry
+
+
+def alone(expr: Expr) -> Expr:
+    """An expression whose window calls keep the function of their aggregate only: its arguments are those of the call."""
+
+    def change(item: Any) -> Any:
+        if isinstance(item, WindowCall) and item.aggregate is not None and (item.aggregate.arguments or item.aggregate.filter is not None):
+            return replace(item, aggregate=replace(item.aggregate, arguments=(), filter=None))
+        return None
+
+    return transform(expr, change) if has_window(expr) else expr
+
+
+def windowed(binder: Binder, plan: Node, exprs: Sequence[Expr]) -> tuple[Node, list[Expr]]:
+    """The plan with a stage for all window calls in expressions, and the expressions in terms of it."""
+    relation = next(binder.numbers)
+    calls: list[WindowCall] = []
+
+    def change(item: Any) -> Any:
+        if isinstance(item, SubqueryExpression):
+            # Its window calls are its own; only what it is compared with belongs here.
+            return replace(item, operands=tuple(transform(e, change) for e in item.operands)) if item.operands else item
+        if not isinstance(item, WindowCall):
+            return None
+        if item not in calls:
+            calls.append(item)
+        return Column(item.datatype, relation, calls.index(item), nullable=item.nullable, position=item.position)
+
+    made = [transform(expr, change) for expr in exprs]
+    return Window(plan, relation, tuple(calls)), made
 
 
 def order_key(item: ast.OrderItem, expr: Expr) -> OrderKey:

@@ -70,13 +70,13 @@ class Costs:
         """The indexes that a table had at a moment: complete from their creation on, so they answer for all later positions."""
         return self.catalogs.get(moment, self.catalog).indexes_of(table.id)
 
-    def unique_slots(self, table: Table) -> list[frozenset[int]]:
-        """The sets of slots whose (non-NULL) values are unique in the table's present."""
+    def unique_slots(self, table: Table, moment: int) -> list[frozenset[int]]:
+        """The sets of slots whose (non-NULL) values are unique in the table at a moment: an index made later says nothing about it."""
         found = [frozenset(table.key_slots)]
         found += [frozenset(table.by_id[c].slot for c in u.columns) for u in table.uniques if not u.deferrable]
         found += [
             frozenset(table.by_id[c.column_id].slot for c in i.columns if c.column_id is not None)
-            for i in self.indexes(table)
+            for i in self.indexes(table, moment)
             if i.unique and i.where is None and all(c.column_id is not None for c in i.columns)
         ]
         return found
@@ -87,7 +87,7 @@ class Costs:
             node = node.input
         if isinstance(node, Access) and not node.versions:
             slots = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
-            return any(u <= slots for u in self.unique_slots(node.table))
+            return any(u <= slots for u in self.unique_slots(node.table, node.moment))
         if isinstance(node, Aggregate):
             places = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
             return places >= set(range(len(node.groups)))
@@ -122,7 +122,7 @@ class Costs:
             node = node.input
         if isinstance(node, Access) and node.relation == side.relation:
             rows = self.table(node.table)
-            if frozenset((side.ordinal,)) in self.unique_slots(node.table):
+            if frozenset((side.ordinal,)) in self.unique_slots(node.table, node.moment):
                 return 1.0 / rows
             return self.per_key(rows) / rows
         return _MATCH

@@ -149,6 +149,8 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
             return f" {node.kind}{': ' + rest if rest else ''}"
         case plan.Aggregate():
             return f": {describe(node.groups, emitter)}" if node.groups else ""
+        case plan.Window():
+            return ": " + ", ".join(dict.fromkeys(call.name for call in node.calls))
         case plan.Sort():
             return f": {_order(node.keys, emitter)}"
         case plan.TopN():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from eventdb.errors import GroupingError
 from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Aggregate as AggregateCall
-from eventdb.sql.expressions.bound import Column, Expr, OrderKey
+from eventdb.sql.expressions.bound import Column, Expr, OrderKey, WindowCall
 from eventdb.sql.planner.nodes import Access, Aggregate, Filter, Node
 from eventdb.sql.planner.scope import QueryScope
 from eventdb.sql.planner.walk import has_subquery, nodes, rebuild, transform, visible
@@ -81,6 +81,8 @@ class _Stage:
     def _replace(self, item: Any) -> Any:
         if isinstance(item, AggregateCall):
             return self._aggregate(item)
+        if isinstance(item, WindowCall):
+            return rebuild(item, lambda part: part if part is item.aggregate else self.over_groups(part))
         if isinstance(item, Aggregate):
             return self._inner(item)
         if not isinstance(item, Node) and not (isinstance(item, AggregateCall)):

@@ -18,7 +18,7 @@ from eventdb.model.record import Record, field
 from eventdb.model.schema import Index, Table
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.expressions.bound import Aggregate as AggregateCall
-from eventdb.sql.expressions.bound import Expr, OrderKey
+from eventdb.sql.expressions.bound import Expr, OrderKey, WindowCall
 
 JoinKind = Literal["inner", "left", "full"]
 
@@ -213,6 +213,14 @@ class Aggregate(Node):
     groups: tuple[Expr, ...]
     aggregates: tuple[AggregateCall, ...]
     grouped: bool = True
+
+
+class Window(Node):
+    """Window calls computed over all rows of the input, as one more relation beside those of the input."""
+
+    input: Node
+    relation: int
+    calls: tuple[WindowCall, ...]
 
 
 class Sort(Node):

@@ -18,7 +18,7 @@ from eventdb.sql.expressions.bound import (
     SubqueryExpression,
     WindowCall,
 )
-from eventdb.sql.planner.nodes import Access, AntiJoin, BoundQuery, Bounds, Common, CommonTables, Node, Project, SemiJoin
+from eventdb.sql.planner.nodes import Access, AntiJoin, BoundQuery, Bounds, Common, CommonTables, Node, Project, SemiJoin, Window
 
 T = TypeVar("T")
 _ITEMS = (Node, BoundExpression)
@@ -107,7 +107,7 @@ def made(plan: Node | BoundQuery) -> set[int]:
 def visible(plan: Node) -> frozenset[int]:
     """The relations that a plan hands to the node above it."""
     relation = getattr(plan, "relation", None)
-    if isinstance(plan, Project):
+    if isinstance(plan, Project | Window):
         return visible(plan.input) | {plan.relation}
     if relation is not None:
         return frozenset((relation,))
@@ -154,6 +154,8 @@ def has_aggregate(expr: Expr) -> bool:
         return True
     if isinstance(expr, SubqueryExpression):
         return any(has_aggregate(operand) for operand in expr.operands)
+    if isinstance(expr, WindowCall):
+        return any(has_aggregate(child) for child in children(expr) if child is not expr.aggregate)
     return any(has_aggregate(child) for child in children(expr) if not isinstance(child, Node))
 
 
