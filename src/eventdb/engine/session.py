@@ -40,6 +40,7 @@ from eventdb.model.schema import Table
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
+from eventdb.storage.table import collector_asleep
 
 _QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
 _RETRIES = 1000
@@ -230,7 +231,8 @@ class Session(Control):
         try:
             if self.transaction is not None:
                 self.transaction.flush()
-            return self._write(statement, given)
+            with collector_asleep(len(given)):
+                return self._write(statement, given)
         except Exception as error:
             raise (known := translated(error, text)) from known.__cause__
 

@@ -28,6 +28,7 @@ IndexKeys = Callable[[Table, Index], EntryFunction]
 
 _WITH_NAN = (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC)
 _FEW = 32
+_component = itemgetter(0)
 
 
 class EntryRule:
@@ -129,9 +130,9 @@ class IndexData:
         self.remove_many(leaving, number)
         self.add_many(coming, number)
 
-    def add_many(self, entries: list[Entry], number: int) -> None:
-        """Add entries in any order."""
-        entries.sort()
+    def add_many(self, entries: list[Entry], number: int, by_row: bool = False) -> None:
+        """Add entries in any order; `by_row`: they come in the order of their row keys, so a stable sort need not compare those."""
+        entries.sort(key=_component if by_row and entries and len(entries[0]) == 2 else None)
         self.live.put_many(entries, [number] * len(entries))
 
     def remove_many(self, entries: list[Entry], number: int) -> None:

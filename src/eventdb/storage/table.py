@@ -112,6 +112,10 @@ def collector_asleep(rows: int) -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # put what was made among the old objects, without a look at each of them
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 
@@ -342,13 +346,12 @@ class TableData:
         else:
             with collector_asleep(len(rows)):
                 keys = list(map(shape.key_of, rows))
-                ordered = all(map(lt, keys, islice(keys, 1, None)))
-                for index, rule in self._edited(shape.rules.items()):
-                    index.add_many(rule.bulk(rows, keys), number)
-                if not ordered:
+                if not all(map(lt, keys, islice(keys, 1, None))):
                     by_key = dict(zip(keys, rows, strict=True))
                     keys = sorted(by_key)
                     rows = list(map(by_key.__getitem__, keys))
+                for index, rule in self._edited(shape.rules.items()):
+                    index.add_many(rule.bulk(rows, keys), number, by_row=True)
                 self.live.put_many(keys, rows)
         if self.live.count != count + len(rows):
             raise InternalError(f'rows inserted into table "{shape.table.name}" meet others of the same key')

@@ -18,7 +18,7 @@ import struct
 import uuid
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NoReturn
 
 from eventdb.errors import DatatypeMismatch, Error, InvalidTextRepresentation, NumericValueOutOfRange, WrongParameterCount
@@ -321,13 +321,14 @@ def adapt_rows(rows: Sequence[Sequence[Any]], types: Sequence[DataType]) -> list
         raise WrongParameterCount(f"row {number} has {len(rows[number - 1])} values; the statement has {width} parameters")
     if width == 0:
         return [()] * len(rows)
-    columns = list(zip(*rows, strict=True))
+    # not zip(*rows): its iterator for every row costs more
+    columns: list[Sequence[Any]] = [list(map(itemgetter(place), rows)) for place in range(width)]
     changed = False
     for position, datatype in enumerate(types):
         column = columns[position]
         new = _column(column, datatype, position)
         if new is not column:
-            columns[position] = new  # type: ignore[call-overload]
+            columns[position] = new
             changed = True
     if changed:
         return list(zip(*columns, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
+from operator import contains
 from typing import Any
 
 from eventdb.errors import DuplicateColumn, SQLSyntaxError
@@ -202,18 +203,25 @@ def _row_by_row(table: Table, given: dict[int, bound.Expr], env: Environment) ->
 
 def _columnar(table: Table, given: dict[int, bound.Expr], env: Environment) -> Code:
     code = Code()
-    code.names.update(repeat=repeat, null_value=null_value, table=table)
+    code.names.update(contains=contains, repeat=repeat, null_value=null_value, table=table)
     order = [e.index if isinstance(e := given.get(slot), bound.Parameter) else None for slot in range(1, table.width)]
     as_given = order == list(range(len(env.parameter_types)))
     code.add("n = len(ps)")
     needed = [f"c{i}" for i in range(len(env.parameter_types))]
     strict = [c for c in table.columns if not c.nullable and not c.hidden]
-    if needed and not (as_given and not strict):
+    if needed and not as_given:
         code.add(f"{', '.join(needed)}, = zip(*ps)")
     sources = ["repeat(None, n)"] * (table.width - 1)
     for column in table.columns:
         sources[column.slot - 1] = _column_source(code, column, given.get(column.slot), env)
     code.add("made = ps" if as_given else f"made = list(zip({', '.join(sources)}))")
+    if as_given and strict:
+        code.add("if any(map(contains, ps, repeat(None))):")
+        code.add(f"{', '.join(needed)}, = zip(*ps)", 2)
+        for column in strict:
+            place = column.slot - 1
+            code.add(f"if None in c{place}: null_value(table, made[c{place}.index(None)])", 2)
+        strict = []
     for column in strict:
         expr = given.get(column.slot)
         if isinstance(expr, bound.Parameter):
