@@ -144,10 +144,8 @@ class Cursor:
             self._check_open()
         try:
             return next(self._rows, None)  # type: ignore[arg-type]
-        except TypeError:
-            self._check_result()
-            raise
         except Exception as error:
+            self._check_result()
             raise (known := translated(error, self._text)) from known.__cause__
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
@@ -174,7 +172,7 @@ class Cursor:
 
     def __next__(self) -> Any:
         rows = self._rows
-        if rows is None:
+        if rows is None or self._session.closed:
             rows = self._check_result()
         try:
             return next(rows)

@@ -170,8 +170,8 @@ class Preparer:
                 raise
             first = error
         except (DataError, DatatypeMismatch) as error:
-            if not values or not getattr(error, "_by_value", False):
-                raise
+            if not values or not getattr(error, "_by_value", False) or isinstance(statement.node, ast.Insert):
+                raise  # what is inserted must fit its column; a comparison may be made in another type
             first = error
         try:
             inferred = tuple([parameters.infer(value) for value in values])

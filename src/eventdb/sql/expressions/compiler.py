@@ -143,7 +143,7 @@ def compile_source(source: str, filename: str) -> CodeType:
     except (RecursionError, MemoryError):
         raise StatementTooComplex("the statement nests too deeply to be compiled") from None
     except SyntaxError as error:
-        if "nested" in str(error):
+        if "nested" in str(error) or "too many levels" in str(error):
             raise StatementTooComplex("the statement nests too deeply to be compiled") from None
         raise InternalError(f"generated code is not Python: {error}") from error
 
