@@ -10,18 +10,19 @@ nothing, freezes all nodes for both sides, and a bulk edit copies each page once
 Leaves are plain lists: a look-up is a `bisect` in C, a scan hands out `vals` whole. Larger pages cost each commit (it copies a path),
 smaller ones cost scans and snapshots. With 100,000 rows and a million past versions, in microseconds if no other unit is given:
 
-    leaf size / children            1024/512   512/512   256/512   256/128   128/128
-    get                                  1.0       1.0       1.0       1.0       1.0
-    AS OF get                            2.5       2.6       2.5       2.2       2.3
-    commit of one row at random           57        41        31        28        28
-    commit of the next row                15        14        13        12        12
-    the same at random, 1 of 2 indexes   109        88        83        69        61
-    update inside a large transaction    8.3       7.5       8.6       7.2       9.4
-    snapshot, MB / one row more, KB              4.8/23              4.8/12   4.9/8.7
-    AS OF scan, ms                                  53        54        54        59
+    leaf size / children                  1024/512   512/512   256/512   256/128   128/128
+    get                                        1.0       1.0       1.0       1.0       1.0
+    AS OF get                                  2.5       2.6       2.5       2.2       2.3
+    commit of one row at random                 57        41        31        28        28
+    commit of the next row                      15        14        13        12        12
+    at random, 1 of 2 indexes touched         109        88        83        69        61
+    update inside a large transaction          8.3       7.5       8.6       7.2       9.4
+    AS OF scan, ms                                        53        54        54        59
+    snapshot, MB                                        4.76                4.80      4.87
+    snapshot after one more row, KB                       23                  12         9
 
-Keys of one tree must compare with one another
-and be hashable (batches merge through a dictionary); a key is never None, which stands for "unbounded" in ranges.
+Keys of one tree must compare with one another and be hashable (batches merge through a dictionary); a key is never None, which stands
+for "unbounded" in ranges.
 
 A page that lies in a snapshot is a `LazyLeaf` or `LazyBranch`: same slots, `keys` and `vals` (or `kids`) unset. Touching them calls
 `__getattr__`, which loads the page and turns the object into a plain Leaf or Branch, so loaded nodes pay nothing. Two threads may load
