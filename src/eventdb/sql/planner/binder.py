@@ -19,6 +19,7 @@ from eventdb.errors import (
     InvalidRecursion,
     NotSupportedError,
     SQLSyntaxError,
+    StatementTooComplex,
 )
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, Kind
@@ -56,6 +57,9 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
     if getattr(expr, "operator", None) == "and":
         return tuple(part for operand in expr.operands for part in conjuncts(operand))  # type: ignore[union-attr]
     return (expr,)
+
+
+_CUBE = 12
 
 
 class Binder:
@@ -168,7 +172,8 @@ class Binder:
         if select.where is not None:
             plan = Filter(plan, conjuncts(self.condition(select.where, scope, "WHERE")))
         outputs, names = self.select_list(select.items, scope)
-        groups = [self.group_item(item, select.items, outputs, names, scope) for item in select.group_by]
+        sets = self.grouping_sets(select, outputs, names, scope)
+        groups = list(dict.fromkeys(expr for group in sets for expr in group))
         having = self.condition(select.having, scope, "HAVING", aggregates=True) if select.having is not None else None
         order_by = query.order_by if query is not None else ()
         keys = [self.select_key(item, outputs, names, scope) for item in order_by]
@@ -181,7 +186,7 @@ class Binder:
         outputs = [alone(e) for e in outputs]
         keys = [replace(key, expression=alone(key.expression)) for key in keys]
         if groups or having is not None or any(has_aggregate(e) for e in (*outputs, *(k.expression for k in keys), *distinct_on)):
-            grouped = grouping.grouped(self, plan, scope, groups, [*outputs, *distinct_on], having, keys, bool(select.group_by))
+            grouped = grouping.grouped(self, plan, scope, groups, [*outputs, *distinct_on], having, keys, sets if select.group_by else [])
             plan, keys = grouped.plan, grouped.keys
             outputs, distinct_on = grouped.expressions[: len(outputs)], grouped.expressions[len(outputs) :]
         if any(has_window(e) for e in (*outputs, *(key.expression for key in keys), *distinct_on)):
@@ -216,13 +221,36 @@ class Binder:
                 names.append(item.alias or column_name(item.expression))
         return outputs, names
 
-    def group_item(
-        self, item: Any, items: Sequence[ast.SelectItem], outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope
-    ) -> Expr:
-        if isinstance(item, ast.GroupingSets):
-            scope.fail(
-                NotSupportedError, f"{'GROUPING SETS' if item.kind == 'sets' else item.kind.upper()} is not supported", item.position
-            )
+    def grouping_sets(
+        self, select: ast.Select, outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope
+    ) -> list[tuple[Expr, ...]]:
+        """The sets of expressions to group by, one after the other: one for a plain GROUP BY, none without."""
+
+        def group(nodes: Sequence[Any]) -> tuple[Expr, ...]:
+            return tuple(self.group_item(node, outputs, names, scope) for node in nodes)
+
+        def expanded(item: Any) -> list[tuple[Expr, ...]]:
+            if not isinstance(item, ast.GroupingSets):
+                return [group((item,))]
+            if item.kind == "sets":
+                return [one for part in item.sets for one in (expanded(part) if isinstance(part, ast.GroupingSets) else [group(part)])]
+            parts = [group(part) if isinstance(part, tuple) else () for part in item.sets]
+            if item.kind == "rollup":
+                return [tuple(itertools.chain(*parts[:length])) for length in range(len(parts), -1, -1)]
+            if len(parts) > _CUBE:
+                scope.fail(StatementTooComplex, f"CUBE is limited to {_CUBE} elements", item.position)
+            choices = itertools.chain.from_iterable(itertools.combinations(parts, n) for n in range(len(parts), -1, -1))
+            return [tuple(itertools.chain(*chosen)) for chosen in choices]
+
+        found: list[tuple[Expr, ...]] = [()] if select.group_by else []
+        for item in select.group_by:
+            more = expanded(item)
+            if len(found) * len(more) > 1 << _CUBE:
+                scope.fail(StatementTooComplex, f"too many grouping sets present (maximum {1 << _CUBE})", getattr(item, "position", -1))
+            found = [(*one, *other) for one in found for other in more]
+        return [tuple(dict.fromkeys(one)) for one in found]
+
+    def group_item(self, item: Any, outputs: Sequence[Expr], names: Sequence[str], scope: QueryScope) -> Expr:
         expr = ordinal(item, outputs, scope, "GROUP BY")
         if expr is None and isinstance(item, ast.Name) and len(item.parts) == 1 and scope.lookup(item.parts, item.position) is None:
             expr = named_output(item, outputs, names, scope, "GROUP BY")
