@@ -259,3 +259,31 @@ def test_threads_share_the_readers_of_a_state() -> None:
     for connection in connections:
         connection.close()
     assert not wrong
+
+
+def test_total_changes_counts_rows_once(connection: Any) -> None:
+    connection.execute(INSERT, (1, 1, None))
+    connection.execute(INSERT, (2, 1, None))
+    connection.executemany(INSERT, [(3, 1, None), (4, 1, None)])
+    connection.execute("UPDATE t SET v = 2 WHERE k < 3")
+    assert connection.total_changes == 6
+    connection.execute("TRUNCATE t")
+    assert connection.total_changes == 6
+
+
+def test_many_recent_changes_are_read_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no longer kept in memory for the check of conflicts is found in the log."""
+    monkeypatch.setattr("eventdb.engine.database._RECENT_BYTES", 1000)
+    one, two = eventdb.connect(":memory:recent"), eventdb.connect(":memory:recent", autocommit=True)
+    one.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v INTEGER NOT NULL, w TEXT)")
+    one.commit()
+    two.executemany(INSERT, [(k, k, None) for k in range(1000)])
+    one.execute(UPDATE, (1, 5))
+    two.execute(UPDATE, (1, 5))
+    for k in range(1000, 1100):
+        two.execute(INSERT, (k, k, "x" * 100))
+    assert len(two.database._recent) < 20
+    with pytest.raises(eventdb.OperationalError):
+        one.commit()
+    one.close()
+    two.close()

@@ -25,6 +25,8 @@ from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 
 _RECENT = 4096
+_RECENT_BYTES = 8 << 20
+"""So many transactions, and so many bytes of bodies, are kept as events for the check of conflicts; older ones are read from the log."""
 _GROWTH = 1000
 """After so many inserted rows, and then after twice as many each time, plans are made anew."""
 SNAPSHOT_EVENTS = 2000
@@ -64,7 +66,9 @@ class Database:
         self._rows_since = 0
         self._rows_limit = _GROWTH
         self.committer = Committer(self)
-        self._recent: deque[tuple[int, Sequence[Event], bool]] = deque(maxlen=_RECENT)
+        self._recent: deque[tuple[int, Sequence[Event], bool]] = deque()
+        self._recent_sizes: deque[int] = deque()
+        self._recent_bytes = 0
         self._closed = False
         self._snapshots = None if path is None or read_only else SnapshotStore(os.path.join(path, "snapshots"), files)
         self._snapshot_lock = threading.Lock()
@@ -96,7 +100,7 @@ class Database:
             for event in events:
                 editor.apply(event)
             state = editor.publish(record.header.time)
-            self._recent.append((state.number, events, True))
+            self._remember(state.number, events, True, len(record.body))
             for event in events:
                 if type(event) is SequenceAdvanced and event.sequence_id in state.catalog.sequences:
                     self.allocators.committed(state.catalog.sequences[event.sequence_id], event.value)
@@ -111,12 +115,20 @@ class Database:
         for record in self.log.read(after, self.head.number):
             yield record.header.number, decode_body(record.body), False
 
+    def _remember(self, number: int, events: Sequence[Event], foreign: bool, size: int) -> None:
+        self._recent.append((number, events, foreign))
+        self._recent_sizes.append(size)
+        self._recent_bytes += size
+        while self._recent_bytes > _RECENT_BYTES or len(self._recent) > _RECENT:
+            self._recent.popleft()
+            self._recent_bytes -= self._recent_sizes.popleft()
+
     # writing
 
     def publish(self, states: Sequence[State], made: Sequence[tuple[Sequence[Event], int]]) -> None:
         """Make the last of `states` the head; `made`: events and body length of each. The caller holds the commit lock."""
         for state, (events, size) in zip(states, made, strict=True):
-            self._recent.append((state.number, events, False))
+            self._remember(state.number, events, False, size)
             self._pending_bytes += size
             self._rows_since += sum(len(event.rows) for event in events if type(event) is RowsInserted)
         if self._rows_since > self._rows_limit:

@@ -116,8 +116,10 @@ class Session(Control):
         values = variant.bind(parameters)
         if values is None:
             values = self._bound(statement, variant, parameters)
-        if values is None or (variant.write and transaction is None):
+        if values is None:
             return self._long(statement, parameters)
+        if variant.write and transaction is None:
+            return self._write_alone(statement, parameters, Bound(variant, values, PRESENT))
         execution = self._idle
         if execution is None or variant.streaming:
             execution = Execution(self, reader, transaction)
@@ -383,7 +385,8 @@ class Session(Control):
         except BaseException:
             self.rollback()
             raise
-        self.total_changes += count
+        if count > 0:
+            self.total_changes += count
         if last is not None or rows is not None:
             return self._written(variant, rows, count, last)
         return None, (), count, None
@@ -393,25 +396,35 @@ class Session(Control):
         if any(type(event) is not SequenceAdvanced for event in transaction.events[before:]):
             self.rollback()
 
-    def _write(self, statement: Statement, rows: list[tuple[Any, ...]]) -> Result:
+    def _write_alone(self, statement: Statement, parameters: Any, known: Bound) -> Result:
+        """A write that was prepared before, as a transaction of its own."""
+        try:
+            return self._write(statement, [ordered(statement.keys, parameters)], known)
+        except Exception as error:
+            raise (known_error := translated(error, statement.text)) from known_error.__cause__
+
+    def _write(self, statement: Statement, rows: list[tuple[Any, ...]], known: Bound | None = None) -> Result:
+        """Run a write for these rows of parameters. `known`: its form and values, good if the catalog is still that one."""
         many = len(rows) > 1
 
         def work(transaction: Transaction) -> Result:
             transaction.begin_changes()
             catalog = transaction.catalog
-            preparer = Preparer(self, transaction.queries, catalog, PRESENT[0])
-            bound = preparer.bound(statement, rows[0])
+            bound = known
+            if bound is None or bound.variant.catalog is not catalog:
+                bound = Preparer(self, transaction.queries, catalog, PRESENT[0]).bound(statement, rows[0])
             variant = bound.variant
             execution = Execution(self, transaction.queries, transaction, bound.positions)
             values: Sequence[tuple[Any, ...]]
             values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
             count, made, last = write.execute(transaction, variant.prepared, execution, values)
-            self.total_changes += count
             if variant.inferred is None and not variant.moments:
                 statement.fast = variant
             return self._written(variant, made, count, last)
 
-        return self._in_transaction(work, False)
+        result = self._in_transaction(work, False)
+        self.total_changes += max(result.rowcount, 0)
+        return result
 
     def _written(self, variant: Variant, rows: Any, count: int, last: int | None) -> Result:
         if last is not None:
