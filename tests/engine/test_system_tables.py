@@ -74,6 +74,7 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
     "SELECT constraint_name, table_name, column_name FROM information_schema.constraint_column_usage WHERE constraint_name = 't_p'": [
         ("t_p", "p", "id"),
     ],
+    "SELECT table_name, column_name FROM information_schema.constraint_column_usage WHERE constraint_name = 't_c'": [("t", "c")],
     "SELECT constraint_name, check_clause FROM information_schema.check_constraints WHERE constraint_name NOT LIKE '%not_null'": [
         ("t_c", "c > 0"),
     ],

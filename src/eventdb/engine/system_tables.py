@@ -10,6 +10,7 @@ from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
 from eventdb.model.schema import Check, Column, ForeignKey, Identity, Sequence, Table, Unique
 from eventdb.model.transaction import datetime_of
+from eventdb.sql.definition.references import column_mentioned
 from eventdb.sql.environment import SystemTable
 
 if TYPE_CHECKING:
@@ -240,9 +241,9 @@ def _key_column_usage(database: Database, catalog: Catalog, until: int) -> Itera
 )  # fmt: skip
 def _constraint_column_usage(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table, constraint in _constraints(catalog):
+        target, columns = table, getattr(constraint, "columns", ())
         if isinstance(constraint, Check):
-            continue
-        target, columns = table, constraint.columns
+            columns = [c.id for c in table.visible if column_mentioned(constraint.expression, c.name)]
         if isinstance(constraint, ForeignKey):
             target, columns = catalog.tables[constraint.referenced_table], constraint.referenced_columns
         for column in columns:
