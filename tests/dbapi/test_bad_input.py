@@ -133,8 +133,8 @@ STATEMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("statement", "kind", "sqlstate", "message"), STATEMENTS, ids=[s[0][:50].encode("unicode-escape") for s in STATEMENTS])
-def test_a_bad_statement(connection: eventdb.Connection, statement: str, kind: type[eventdb.Error], sqlstate: str | None, message: str) -> None:
+@pytest.mark.parametrize(("statement", "kind", "sqlstate", "message"), STATEMENTS, ids=[s[0][:50].encode("unicode-escape") for s in STATEMENTS])  # noqa: E501
+def test_a_bad_statement(connection: eventdb.Connection, statement: str, kind: type[eventdb.Error], sqlstate: str | None, message: str) -> None:  # noqa: E501
     if statement.startswith("RELEASE"):
         with pytest.raises(eventdb.Error) as caught:
             connection.execute(statement)
@@ -169,7 +169,7 @@ VIOLATIONS = [
     ("UPDATE t SET parent = 99 WHERE id = 1", errors.ForeignKeyViolation, "23503", "t", None, "family", "(parent)=(99)"),
     ("DELETE FROM t WHERE id = 1", errors.ForeignKeyViolation, "23503", None, None, "belongs", "(id)=(1)"),
     ("DELETE FROM parent", errors.ForeignKeyViolation, "23503", None, None, "family", "is still referenced"),
-    ("INSERT INTO t VALUES (3, 'c', 1, 1), (4, 'd', 1, 1), (1, 'e', 1, 1)", errors.UniqueViolation, "23505", "t", None, "t_key", "(id)=(1)"),
+    ("INSERT INTO t VALUES (3, 'c', 1, 1), (4, 'd', 1, 1), (1, 'e', 1, 1)", errors.UniqueViolation, "23505", "t", None, "t_key", "(id)=(1)"),  # noqa: E501
 ]  # fmt: skip
 
 
@@ -255,7 +255,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("NUMERIC", decimal.Decimal("Infinity"), "22003"), ("NUMERIC", math.nan, "22003"), ("NUMERIC", "abc", "22P02"),
     ("NUMERIC", "1e999999999", "22003"), ("NUMERIC", False, "42804"),
     ("REAL", 1e39, "22003"), ("REAL", decimal.Decimal("1E+400"), "22003"), ("REAL", 10**400, "22003"), ("REAL", "x", "22P02"),
-    ("DOUBLE PRECISION", decimal.Decimal("1E+400"), "22003"), ("DOUBLE PRECISION", 10**400, "22003"), ("DOUBLE PRECISION", "1e999", "22003"),
+    ("DOUBLE PRECISION", decimal.Decimal("1E+400"), "22003"), ("DOUBLE PRECISION", 10**400, "22003"), ("DOUBLE PRECISION", "1e999", "22003"),  # noqa: E501
     ("DOUBLE PRECISION", True, "42804"),
     ("BOOLEAN", "maybe", "22P02"), ("BOOLEAN", 2, "42804"), ("BOOLEAN", 1.0, "42804"),
     ("TEXT", "\ud800", "22P02"), ("VARCHAR(3)", "abcd", "22001"), ("CHAR(2)", "abc", "22001"),
@@ -295,7 +295,7 @@ def test_a_value_that_does_not_fit(datatype: str, value: Any, sqlstate: str) -> 
 @pytest.mark.parametrize(
     ("datatype", "value"),
     [("INTEGER", 1.5), ("INTEGER", math.nan), ("INTEGER", math.inf), ("INTEGER", decimal.Decimal("1.5")), ("TEXT", 5), ("TEXT", [1]),
-     ("TEXT", b"x"), ("TEXT", datetime.date(2020, 1, 1)), ("TIMESTAMP", datetime.datetime.now(datetime.UTC)), ("TIME", datetime.timedelta(1))],
+     ("TEXT", b"x"), ("TEXT", datetime.date(2020, 1, 1)), ("TIMESTAMP", datetime.datetime.now(datetime.UTC)), ("TIME", datetime.timedelta(1))],  # noqa: E501
 )  # fmt: skip
 def test_what_is_inserted_is_no_guess(datatype: str, value: Any) -> None:
     """One row and many: a value of another type is refused, not rounded, printed or cut."""
@@ -312,7 +312,7 @@ def test_what_is_inserted_is_no_guess(datatype: str, value: Any) -> None:
 KEPT: list[tuple[str, Any, Any]] = [
     ("INTEGER", " 7 ", 7), ("BYTEA", Sub(b"x"), b"x"), ("BYTEA", bytearray(b"x"), b"x"), ("BYTEA", memoryview(b"x"), b"x"),
     ("DOUBLE PRECISION", math.inf, math.inf), ("TIMESTAMP", MAX, MAX), ("TIMESTAMP", MIN, MIN),
-    ("TIMESTAMP WITH TIME ZONE", MAX, MAX.replace(tzinfo=datetime.UTC)), ("TIMESTAMP WITH TIME ZONE", MIN, MIN.replace(tzinfo=datetime.UTC)),
+    ("TIMESTAMP WITH TIME ZONE", MAX, MAX.replace(tzinfo=datetime.UTC)), ("TIMESTAMP WITH TIME ZONE", MIN, MIN.replace(tzinfo=datetime.UTC)),  # noqa: E501
     ("DATE", datetime.date.max, datetime.date.max), ("TIME", datetime.time.max, datetime.time.max), ("TEXT", "a\0b", "a\0b"),
     ("JSON", {"a": [1, None]}, {"a": [1, None]}), ("JSON", "9" * 5000, decimal.Decimal("9" * 5000)),
     ("NUMERIC", 10**30, decimal.Decimal(10**30)), ("TEXT", "x" * 5_000_000, "x" * 5_000_000),
@@ -434,7 +434,7 @@ def test_deep_statements(connection: eventdb.Connection, n: int) -> None:
             assert connection.execute(statement).fetchall() == [(2,)], name
             answered += 1
         except errors.StatementTooComplex as error:
-            assert error.sqlstate == "54001"
+            assert error.sqlstate == "54001"  # noqa: PT017
             assert n > 10, name
     assert answered >= (14 if n == 10 else 3)
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (2,)
@@ -497,7 +497,7 @@ def test_closed_while_iterated() -> None:
     connection.execute("CREATE TABLE t (a INTEGER)")
     connection.executemany("INSERT INTO t VALUES (?)", [(i,) for i in range(2000)])
     seen = 0
-    with pytest.raises(errors.ConnectionDoesNotExist):
+    with pytest.raises(errors.ConnectionDoesNotExist):  # noqa: PT012
         for _ in connection.execute("SELECT a FROM t"):
             seen += 1
             if seen == 100:
@@ -519,7 +519,7 @@ def test_connecting_with_bad_arguments() -> None:
     for arguments in (
         {"nosuch": 1}, {"isolation_level": "x"}, {"isolation_level": 1}, {"durability": "x"}, {"timeout": "x"}, {"timeout": -1},
         {"timeout": math.nan}, {"timezone": "nowhere"}, {"timezone": 5}, {"actor": 5}, {"metadata": 5}, {"metadata": {"a": object()}},
-        {"metadata": {"a": math.nan}}, {"actor": "\ud800"}, {"metadata": {"\ud800": 1}}, {"metadata": {"a": 10**5000}}, {"metadata": {1: 1}},
+        {"metadata": {"a": math.nan}}, {"actor": "\ud800"}, {"metadata": {"\ud800": 1}}, {"metadata": {"a": 10**5000}}, {"metadata": {1: 1}},  # noqa: E501
     ):  # fmt: skip
         with pytest.raises(eventdb.Error) as caught:
             eventdb.connect(":memory:", **arguments)  # type: ignore[arg-type]

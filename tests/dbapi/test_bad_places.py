@@ -223,7 +223,7 @@ def workload(path: Path, files: Files, done: list[int]) -> None:
                     connection.execute("INSERT INTO t VALUES (?, 'x')", (step,))
                     done.append(step)
             except eventdb.OperationalError as error:
-                assert error.sqlstate
+                assert error.sqlstate  # noqa: PT017
             found = {row[0] for row in connection.execute("SELECT id FROM t WHERE id <= 1000")}
             assert found == set(done)
     finally:
@@ -245,7 +245,7 @@ def test_each_write_fails_once(tmp_path: Path, code: int) -> None:
         try:
             workload(path, FaultyFiles(fail_at=at, code=code), done)
         except eventdb.OperationalError as error:
-            assert error.sqlstate
+            assert error.sqlstate  # noqa: PT017
         connection = eventdb.connect(path, autocommit=True)
         connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a TEXT)")
         found = {row[0] for row in connection.execute("SELECT id FROM t WHERE id <= 1000")}
@@ -334,7 +334,7 @@ def test_interrupted_inside_commit(tmp_path: Path, at: int) -> None:
         connection.commit()
         expected = {seen + 1}
     except eventdb.OperationalError as error:  # a log that does not know what is on the disk asks to be opened again
-        assert error.sqlstate
+        assert error.sqlstate  # noqa: PT017
         expected = {3, 13}
     connection.close()
     assert rows_in(path) in expected

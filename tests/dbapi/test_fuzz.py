@@ -89,10 +89,10 @@ VALUES: list[Any] = [
     datetime.timedelta.max, uuid.UUID(int=5), {"a": [1]}, [1, "x"], {"a": object()}, (1, 2), object(), 1 + 2j, {1}, range(2), int,
 ]  # fmt: skip
 EXTRA = [
-    "(", ")", ",", ";", "*", "?", ":x", "'", '"', ".", "::", "||", "NULL", "NOT", "1/0", "-", "0", "99999999999", "1e400", "'\\x'", "t", "p", "v",
-    "SELECT", "FROM", "WHERE", "AS", "ON", "IN", "CASE", "END", "count(*)", "sum(id)", "max(s)", "(SELECT 1)", "(SELECT id FROM t)", "id", "s",
-    "t.*", "nosuch", "nosuch()", "DEFAULT", "INTERVAL '1 day'", "DATE 'x'", "ARRAY[1]", "ROW(1, 2)", "$$x$$", "/*", "--", "\0", "é", "\ud800",
-    "FOR SYSTEM_TIME AS OF TRANSACTION 3", "FOR SYSTEM_TIME ALL", "OVER ()", "COLLATE", "[", "{", "~", "IS", "LIKE", "BETWEEN", "ORDER BY 1",
+    "(", ")", ",", ";", "*", "?", ":x", "'", '"', ".", "::", "||", "NULL", "NOT", "1/0", "-", "0", "99999999999", "1e400", "'\\x'", "t", "p", "v",  # noqa: E501
+    "SELECT", "FROM", "WHERE", "AS", "ON", "IN", "CASE", "END", "count(*)", "sum(id)", "max(s)", "(SELECT 1)", "(SELECT id FROM t)", "id", "s",  # noqa: E501
+    "t.*", "nosuch", "nosuch()", "DEFAULT", "INTERVAL '1 day'", "DATE 'x'", "ARRAY[1]", "ROW(1, 2)", "$$x$$", "/*", "--", "\0", "é", "\ud800",  # noqa: E501
+    "FOR SYSTEM_TIME AS OF TRANSACTION 3", "FOR SYSTEM_TIME ALL", "OVER ()", "COLLATE", "[", "{", "~", "IS", "LIKE", "BETWEEN", "ORDER BY 1",  # noqa: E501
     "LIMIT -1", "GROUP BY 1", "HAVING TRUE", "UNION SELECT 1", "DISTINCT", "row_end_tx", "generate_series(1, 3)", "CURRENT_TIMESTAMP", "b",
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def mutated(draw: random.Random) -> str:
         elif kind == 5 and words:
             word = words[min(at, len(words) - 1)]
             cut = draw.randrange(len(word) + 1)
-            words[min(at, len(words) - 1)] = word[:cut] + draw.choice(["", draw.choice(EXTRA), chr(draw.randrange(1, 300))]) + word[cut + 1 :]
+            words[min(at, len(words) - 1)] = word[:cut] + draw.choice(["", draw.choice(EXTRA), chr(draw.randrange(1, 300))]) + word[cut + 1 :]  # noqa: E501
         elif kind == 6:
             words[at:at] = words[max(at - 3, 0) : at]
     return " ".join(words)
@@ -140,7 +140,7 @@ def fuzz(seed: int, count: int) -> None:
     for _ in range(count):
         text = mutated(draw)
         parameters = given(draw, text)
-        story = f"seed {seed}: {ascii(text)} {[type(p).__name__ for p in parameters]}"
+        story = f"seed {seed}: {text!a} {[type(p).__name__ for p in parameters]}"
         try:
             if draw.random() < 0.1:
                 connection.executemany(text, [parameters, given(draw, text)])
@@ -152,7 +152,7 @@ def fuzz(seed: int, count: int) -> None:
         except errors.InternalError as error:
             raise AssertionError(story) from error
         except eventdb.Error as error:
-            assert error.sqlstate, story
+            assert error.sqlstate, story  # noqa: PT017
             str(error)
         except Exception as error:
             raise AssertionError(story) from error

@@ -48,7 +48,7 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
         (6, "f", None, "YES", "json", "json"), (7, "j", None, "YES", "text", "text"),
     ],
     "SELECT column_name, character_maximum_length, numeric_precision, numeric_scale, datetime_precision, is_generated,"
-    " generation_expression, column_comment FROM information_schema.columns WHERE table_name = 't' AND column_name IN ('a', 'c', 'd', 'e', 'j')": [
+    " generation_expression, column_comment FROM information_schema.columns WHERE table_name = 't' AND column_name IN ('a', 'c', 'd', 'e', 'j')": [  # noqa: E501
         ("a", None, 32, 0, None, "NEVER", None, "the a"), ("c", None, 7, 2, None, "NEVER", None, None),
         ("d", 20, None, None, None, "NEVER", None, None), ("e", None, None, None, 3, "NEVER", None, None),
         ("j", None, None, None, None, "ALWAYS", "d || 'y'", None),
@@ -64,11 +64,11 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
         ("p", "p_pkey", "PRIMARY KEY", "NO", "NO"), ("t", "t_c", "CHECK", "NO", "NO"), ("t", "t_p", "FOREIGN KEY", "YES", "YES"),
         ("t", "t_pkey", "PRIMARY KEY", "NO", "NO"),
     ],
-    "SELECT constraint_name, table_name, column_name, ordinal_position, position_in_unique_constraint FROM information_schema.key_column_usage": [
+    "SELECT constraint_name, table_name, column_name, ordinal_position, position_in_unique_constraint FROM information_schema.key_column_usage": [  # noqa: E501
         ("inner_one_pkey", "inner_one", "id", 1, None), ("p_code", "p", "code", 1, None), ("p_pkey", "p", "id", 1, None),
         ("t_p", "t", "a", 1, 1), ("t_pkey", "t", "a", 1, None), ("t_pkey", "t", "b", 2, None),
     ],
-    "SELECT constraint_name, unique_constraint_name, match_option, update_rule, delete_rule FROM information_schema.referential_constraints": [
+    "SELECT constraint_name, unique_constraint_name, match_option, update_rule, delete_rule FROM information_schema.referential_constraints": [  # noqa: E501
         ("t_p", "p_pkey", "NONE", "SET NULL", "CASCADE"),
     ],
     "SELECT constraint_name, table_name, column_name FROM information_schema.constraint_column_usage WHERE constraint_name = 't_p'": [
@@ -82,7 +82,7 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
         ("a IS NOT NULL",), ("b IS NOT NULL",), ("code IS NOT NULL",), ("d IS NOT NULL",), ("id IS NOT NULL",), ("id IS NOT NULL",),
     ],
     "SELECT table_name, view_definition, is_updatable FROM information_schema.views": [("v", "SELECT a, d FROM public.t", "NO")],
-    "SELECT sequence_name, data_type, start_value, minimum_value, maximum_value, increment, cycle_option FROM information_schema.sequences": [
+    "SELECT sequence_name, data_type, start_value, minimum_value, maximum_value, increment, cycle_option FROM information_schema.sequences": [  # noqa: E501
         ("q", "bigint", "1", "1", "100", "5", "YES"),
     ],
     "SELECT index_name, is_unique, is_primary, is_constraint, ordinal_position, column_name, expression, descending, predicate"
@@ -115,7 +115,7 @@ def test_every_relation_is_told_of_and_answers(connection: eventdb.Connection) -
     """Each is listed in information_schema, with the columns and types that it gives, in the present and in the past."""
     for (schema, name), table in TABLES.items():
         told = connection.execute(
-            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",  # noqa: E501
             (schema, name),
         ).fetchall()
         assert told == [(column, datatype.kind.value) for column, datatype in table.columns]
@@ -138,7 +138,7 @@ def test_system_relations_join_like_any(connection: eventdb.Connection) -> None:
     ) == [("inner_one", "id"), ("p", "id"), ("t", "a,b")]
     assert ask(
         connection,
-        "SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND NOT EXISTS"
+        "SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND NOT EXISTS"  # noqa: E501
         " (SELECT 1 FROM eventdb.indexes i WHERE i.table_name = t.table_name AND i.is_primary)",
     ) == [("nokey",)]
     connection.execute("INSERT INTO nokey VALUES (1)")
@@ -153,7 +153,7 @@ def test_the_catalog_of_the_moment(how: str) -> None:
     """At each transaction the tables, columns, indexes and transactions of then."""
     connection = eventdb.connect(":memory:", autocommit=True)
     connection.execute("CREATE VIEW tables AS SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
-    changes = ["CREATE TABLE a (x INTEGER)", "ALTER TABLE a ADD COLUMN y TEXT", "CREATE INDEX i ON a (y)", "ALTER TABLE a RENAME TO b", "DROP TABLE b"]
+    changes = ["CREATE TABLE a (x INTEGER)", "ALTER TABLE a ADD COLUMN y TEXT", "CREATE INDEX i ON a (y)", "ALTER TABLE a RENAME TO b", "DROP TABLE b"]  # noqa: E501
     for change in changes:
         connection.execute(change)
     tables = {1: [], 2: ["a"], 3: ["a"], 4: ["a"], 5: ["b"], 6: []}
