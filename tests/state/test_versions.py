@@ -82,6 +82,6 @@ def test_a_row_of_many_versions() -> None:
     for number in range(1, 3002):
         then = state.table(table, number)
         assert then.get(1) == (number, 1, number)
-        assert (then.get(2), then.get(2.0), then.get(2.5), then.get(7)) == ((1, 2, 1), (1, 2, 1), None, None)
+        assert (then.get(2), then.get(2.0), then.get(2.5), then.get(math.inf), then.get(7)) == ((1, 2, 1), (1, 2, 1), None, None, None)
     assert [row for part in state.table(table, 1500).unordered() for row in part if row[1] == 1] == [(1500, 1, 1500)]
     assert [row[0] for part in state.table(table).versions(700, 900, 1) for _, row in part] == list(range(700, 901))

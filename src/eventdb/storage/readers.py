@@ -351,11 +351,12 @@ def _held(piece: Slice, number: int) -> list[Entry]:
 def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
     """What finds the row of a key at a position: where there are more past versions than rows, among those first."""
     live, first_past = data.live.get, data.past.count > data.live.count
-    ceiling, of, parts = data.past.ceiling, data.shape.versions.of, data.shape.versions.parts
+    ceiling, of, key_of = data.past.ceiling, data.shape.versions.of, data.shape.key_of
     after = number + 1
 
     def get(key: Key) -> Row | None:
         row: Row | None
+        version: Row
         if not first_past:
             row = live(key)
             if row is not None and row[0] <= number:
@@ -363,11 +364,14 @@ def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
         try:
             found = ceiling(of(key, after))
         except TypeError:
-            # a number that is no integer, asked for among integers
-            return None if key != (whole := floor(key)) else get(whole)
-        if found is not None and parts(found[0])[0] == key:
-            row = found[1]
-            return row if row[0] <= number else None
+            # asked for among integers, and no integer
+            try:
+                whole = floor(key)
+            except (TypeError, ValueError, OverflowError):
+                return None
+            return get(whole) if whole == key else None
+        if found is not None and key_of(version := found[1]) == key:
+            return version if version[0] <= number else None
         if first_past:
             row = live(key)
             if row is not None and row[0] <= number:
