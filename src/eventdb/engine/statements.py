@@ -284,6 +284,10 @@ def _no_run(*arguments: Any) -> Any:
 def positions_of(variant: Variant, execution: Execution, values: tuple[Any, ...]) -> tuple[Position, ...] | None:
     """The statement's own position and those of its moments; None where one falls into another schema than the variant was bound in."""
     reader, since = execution.reader, variant.since
+    if since is not None and len(variant.moments) == 1:
+        position = variant.moments[0].resolve(execution, values, reader)
+        if position[1] is not None and position[1] >= since:
+            return execution.positions[0], position
     found = [execution.positions[0]]
     for moment, catalog in zip(variant.moments, variant.moment_catalogs, strict=True):
         position = moment.resolve(execution, values, reader)

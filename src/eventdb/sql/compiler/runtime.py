@@ -59,14 +59,12 @@ def versions(table: Any, span: tuple[int | None, int | None], key: Any = None) -
     """Lists of (end, row) of a table over a span of transactions; the present has only open versions."""
     first, last = span
     if first is not None:
-        yield from table.versions(first, last, key)
-    elif key is not None:
+        found: Iterator[Sequence[tuple[int | None, Any]]] = table.versions(first, last, key)
+        return found
+    if key is not None:
         row = table.get(key)
-        if row is not None:
-            yield [(None, row)]
-    else:
-        for batch in table.unordered():
-            yield [(None, row) for row in batch]
+        return iter(()) if row is None else iter(([(None, row)],))
+    return ([(None, row) for row in batch] for batch in table.unordered())
 
 
 def distinct_keys(keys: Iterable[Any]) -> list[Any]:
