@@ -205,8 +205,11 @@ def _limit(g: Generator, node: plan.Limit, need: Need) -> Steps:
         g.first[node.input.relation] = str(first_batch(int(end))) if end.isdigit() else f"first_batch({end})"
     steps = g.produce(node.input, need)
     names = g.carriers(node.input, need)
-    if len(steps) == 1 and isinstance(steps[0], For) and not steps[0].batches and steps[0].iterable.isidentifier():
-        return [For(steps[0].target, f"{steps[0].iterable}[{start}:{end}]", note="Limit")]
+    first = steps[0]
+    # Lists can be sliced; groups, which are dictionaries, cannot.
+    listed = isinstance(first, For) and not first.batches and first.iterable.isidentifier() and first.iterable.startswith("rows")
+    if len(steps) == 1 and isinstance(first, For) and listed:
+        return [For(first.target, f"{first.iterable}[{start}:{end}]", note="Limit")]
     source = _flat(steps, g.pack(names))
     if source is not None:
         g.write(f"{rows} = list(islice({source}, {start}, {end}))")

@@ -49,6 +49,9 @@ def _hash_join(g: Generator, node: plan.HashJoin, need: Need) -> Steps:
     table, names = hash_table(g, node.right, node.right_keys, inner_need, unique)
     key, target = g.key_of(node.left_keys), g.target(names)
     conditions: Steps = [If(g.condition(c)) for c in node.conditions]
+    if node.kind == "left" and conditions:
+        before, key = _ready(g, key)
+        left = [*left, *before]
     if node.kind == "inner" and unique:
         if not names:
             return [*left, If(f"{key} in {table}"), *conditions]
@@ -167,32 +170,37 @@ def _key_set(g: Generator, node: plan.Node, keys: Sequence[Expr], with_null: boo
     return g.shared(node, write)
 
 
-def _matches(g: Generator, node: plan.SemiJoin | plan.AntiJoin) -> str:
-    """Source of the test whether the current left row has a match."""
+def _ready(g: Generator, key: str) -> tuple[Steps, str]:
+    """A key for use inside a comprehension, computed before it where it needs `:=`, which Python does not allow there."""
+    if ":=" not in key:
+        return [], key
+    name = f"key{g.number()}"
+    return [Let(name, key)], name
+
+
+def _matches(g: Generator, node: plan.SemiJoin | plan.AntiJoin) -> tuple[Steps, str]:
+    """Source of the test whether the current left row has a match, and the steps to take before it."""
     if not node.conditions:
-        return f"{g.key_of(node.left_keys)} in {_key_set(g, node.right, node.right_keys)}"
+        return [], f"{g.key_of(node.left_keys)} in {_key_set(g, node.right, node.right_keys)}"
     need = places(node.conditions)
     table, names = hash_table(g, node.right, node.right_keys, need, False)
     others: Steps = [If(g.condition(c)) for c in node.conditions]
-    return f"any([True for {g.target(names)} in {table}.get({g.key_of(node.left_keys)}, ()) {tests(others)}])"
+    before, key = _ready(g, g.key_of(node.left_keys))
+    return before, f"any([True for {g.target(names)} in {table}.get({key}, ()) {tests(others)}])"
 
 
 def _semi_join(g: Generator, node: plan.SemiJoin, need: Need) -> Steps:
     left = g.produce(node.left, need | places(node.left_keys) | places(node.conditions))
-    return [*left, If(_matches(g, node))]
+    before, found = _matches(g, node)
+    return [*left, *before, If(found)]
 
 
 def _anti_join(g: Generator, node: plan.AntiJoin, need: Need) -> Steps:
     left = g.produce(node.left, need | places(node.left_keys) | places(node.conditions))
     if not node.null_aware:
-        return [
-            *left,
-            If(
-                f"not {_matches(g, node)}"
-                if node.conditions
-                else _matches(g, node).replace(" in keys", " not in keys").replace(" in shared", " not in shared")
-            ),
-        ]
+        before, found = _matches(g, node)
+        missing = f"not {found}" if node.conditions else found.replace(" in keys", " not in keys").replace(" in shared", " not in shared")
+        return [*left, *before, If(missing)]
     keys = _key_set(g, node.right, node.right_keys, with_null=True)
     key = g.key_of(node.left_keys)
     parts = [f"{key} not in {keys}"]

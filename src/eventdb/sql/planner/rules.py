@@ -79,8 +79,11 @@ def inline_common_tables(query: BoundQuery, context: Context) -> BoundQuery:
             return None
         kept = []
         inlined = {}
+        # A reader in the select list stands above this node, out of reach.
+        within = {part.common for part in everything(item) if isinstance(part, CommonScan)}
         for table in item.tables:
-            once = counts.get(table.number, 0) <= 1 and table.materialized is not True
+            reads = counts.get(table.number, 0)
+            once = (reads == 0 or (reads == 1 and table.number in within)) and table.materialized is not True
             if table.recursive is None and once and not is_volatile((table.plan, table.outputs)):
                 inlined[table.number] = table
             else:
