@@ -205,10 +205,10 @@ def _limit(g: Generator, node: plan.Limit, need: Need) -> Steps:
         g.first[node.input.relation] = str(first_batch(int(end))) if end.isdigit() else f"first_batch({end})"
     steps = g.produce(node.input, need)
     names = g.carriers(node.input, need)
-    first = steps[0]
+    first = steps[0] if len(steps) == 1 else None
     # Lists can be sliced; groups, which are dictionaries, cannot.
     listed = isinstance(first, For) and not first.batches and first.iterable.isidentifier() and first.iterable.startswith("rows")
-    if len(steps) == 1 and isinstance(first, For) and listed:
+    if isinstance(first, For) and listed:
         return [For(first.target, f"{first.iterable}[{start}:{end}]", note="Limit")]
     source = _flat(steps, g.pack(names))
     if source is not None:
