@@ -109,6 +109,16 @@ def test_the_present_as_a_moment(past: eventdb.Connection, moment: str) -> None:
     assert ask(past, f"SELECT * FROM t FOR SYSTEM_TIME AS OF {moment}") == SEEN[7]
 
 
+def test_a_parameter_in_an_expression(past: eventdb.Connection) -> None:
+    """`? - INTERVAL` is a time less an interval where a time is given."""
+    moment = times(past)[4]
+    query = "SELECT * FROM t FOR SYSTEM_TIME AS OF ? - INTERVAL '1 microsecond'"
+    for given in (moment, moment.replace(tzinfo=None)):
+        assert ask(past, query, (given,)) == SEEN[3]
+    with pytest.raises(errors.DatatypeMismatch):
+        past.execute(query, (datetime.timedelta(1),))
+
+
 def test_a_moment_is_computed_at_each_execution(past: eventdb.Connection) -> None:
     """A prepared statement does not keep the moment of its first run."""
     query = "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP"

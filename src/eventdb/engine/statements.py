@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from eventdb.engine.temporal import MomentBinder, Position, PreparedTime, catalo
 from eventdb.errors import DataError, DatatypeMismatch, Error, IndeterminateDatatype, ProgrammingError
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.record import Record
 from eventdb.sql import compiler
 from eventdb.sql.environment import Environment, no_moments
 from eventdb.sql.expressions import parameters
@@ -39,8 +39,7 @@ _MAX_VARIANTS = 8
 _GENERATION = 512
 
 
-@dataclass(slots=True)
-class Variant:
+class Variant(Record, frozen=False):
     """One prepared form of a query or write."""
 
     catalog: Catalog
@@ -142,8 +141,7 @@ def converter(columns: Sequence[ResultColumn]) -> Callable[[tuple[Any, ...]], tu
     return made
 
 
-@dataclass(slots=True)
-class Bound:
+class Bound(Record, frozen=False):
     """A variant with parameters and positions for one run."""
 
     variant: Variant
@@ -170,8 +168,10 @@ class Preparer:
                 raise
             first = error
         except (DataError, DatatypeMismatch) as error:
-            if not values or not getattr(error, "_by_value", False) or isinstance(statement.node, ast.Insert):
+            if not values or isinstance(statement.node, ast.Insert):
                 raise  # what is inserted must fit its column; a comparison may be made in another type
+            if not getattr(error, "_by_value", False) and not isinstance(error, DatatypeMismatch):
+                raise
             first = error
         try:
             inferred = tuple([parameters.infer(value) for value in values])

@@ -10,13 +10,13 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from eventdb.errors import DataError, DatatypeMismatch, InvalidParameterValue, SnapshotTooOld
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ
+from eventdb.model.record import Record
 from eventdb.model.transaction import UTC, datetime_of, microseconds_of
 from eventdb.sql import compiler
 from eventdb.sql.environment import BoundMoment, Environment
@@ -27,8 +27,7 @@ Constant = Callable[[Any, tuple[Any, ...]], Any]
 Position = tuple[int | None, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedMoment:
+class PreparedMoment(Record):
     """One point in time, ready to be computed."""
 
     value: Constant
@@ -51,8 +50,7 @@ class PreparedMoment:
             raise error.at(self.position) from None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedTime:
+class PreparedTime(Record):
     """A FOR SYSTEM_TIME clause, ready to be computed."""
 
     kind: str
@@ -98,6 +96,10 @@ def prepare_moment(moment: ast.Moment, env: Environment) -> PreparedMoment:
     given = expression.value if isinstance(expression, ast.Literal) else None
     if moment.transaction and isinstance(given, Decimal):
         raise DatatypeMismatch(f"a transaction number is a whole number, not {given}").at(expression.position, env.text)
+    if moment.transaction and isinstance(expression, ast.Parameter):
+        known = env.parameter_types[env.parameter_index[expression.key]]
+        if known is not None and not known.is_integer:
+            raise DatatypeMismatch(f"a transaction number is a whole number, not a value of type {known}").at(expression.position, env.text)
     try:
         return PreparedMoment(compiler.prepare_constant(expression, env, wanted), moment.transaction, expression.position)
     except DatatypeMismatch as error:
