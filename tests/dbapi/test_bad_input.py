@@ -129,6 +129,7 @@ STATEMENTS = [
     ("SET nosuch = 1", errors.UndefinedObject, "42704", "nosuch"),
     ("SET TIME ZONE '../../etc/passwd'", errors.InvalidParameterValue, "22023", "passwd"),
     ("SHOW nosuch", errors.UndefinedObject, "42704", "nosuch"),
+    ("COMMENT ON COLUMN name IS 'x'", errors.SQLSyntaxError, "42601", '"name"'),
     ("RELEASE nosuch", eventdb.OperationalError, None, ""),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventdb.errors import InvalidSchemaName, UndefinedObject, UndefinedTable, WrongObjectType
+from eventdb.errors import InvalidSchemaName, SQLSyntaxError, UndefinedObject, UndefinedTable, WrongObjectType
 from eventdb.model.event import Event, IndexCreated, SchemaCreated, SequenceCreated, TableAltered, ViewCreated
 from eventdb.model.record import replace
 from eventdb.model.schema import Index, Sequence, Table, View
@@ -12,13 +12,15 @@ from eventdb.sql.parser import ast
 
 
 def comment_on(statement: ast.Comment, env: Environment) -> list[Event]:
-    """Raises UndefinedTable, UndefinedColumn, UndefinedObject, InvalidSchemaName, WrongObjectType."""
+    """Raises UndefinedTable, UndefinedColumn, UndefinedObject, InvalidSchemaName, SQLSyntaxError, WrongObjectType."""
     name, text = statement.name, statement.text
     if statement.kind == "schema":
         if name.parts[-1] not in env.catalog.schemas:
             raise InvalidSchemaName(f'schema "{name.parts[-1]}" does not exist').at(name.position, env.text)
         return [SchemaCreated(name.parts[-1], text)]
     if statement.kind == "column":
+        if len(name.parts) < 2:
+            raise SQLSyntaxError(f'column name must be qualified with its table: "{name.parts[-1]}"').at(name.position, env.text)
         table = find_table(env, ast.QualifiedName(name.parts[:-1], position=name.position))
         column = find_column(env, table, name.parts[-1], name.position)
         columns = tuple(replace(c, comment=text) if c.id == column.id else c for c in table.columns)
