@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import zlib
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from eventdb.errors import CannotConnect, DataCorrupted, FormatVersionError, LockNotAvailable, ReadOnlyTransaction, SnapshotTooOld
+from eventdb.model.record import replace
 from eventdb.model.transaction import Header
 from eventdb.storage.files import AppendFile, Files
 from eventdb.storage.log import chain
@@ -246,7 +246,7 @@ def test_a_forged_record_with_a_right_checksum_is_found(tmp_path: Path, change: 
     (file,) = segments(tmp_path)
     log = DirectoryLog(tmp_path)
     header = Header(3, log.head_time + 1, bytes(16), log.head_hash, chain.body_hash(b"true"))
-    forged = dataclasses.replace(header, **{k: v for k, v in change.items() if k != "body"})
+    forged = replace(header, **{k: v for k, v in change.items() if k != "body"})
     record = encode_record(zlib.crc32(log.log_id), 2, 2, chain.encode_header(forged), change.get("body", b"true"))
     log.close()
     data = file.read_bytes() + b"".join(record)

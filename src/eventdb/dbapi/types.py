@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime
 import time as _time
-from dataclasses import dataclass
 
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.record import Record
 
 
 class TypeObject:
@@ -34,8 +34,7 @@ class TypeObject:
         return self.name
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeCode:
+class TypeCode(Record):
     """The SQL type of a column as cursors describe it. Equal to another of the same type, to its text form, and to its type object."""
 
     datatype: DataType

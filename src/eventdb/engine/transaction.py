@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import provenance
@@ -18,6 +17,7 @@ from eventdb.engine.sequences import values_after
 from eventdb.errors import ReadOnlyTransaction
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, SequenceAdvanced
+from eventdb.model.record import Record
 from eventdb.model.schema import Sequence, Table
 from eventdb.model.transaction import Provenance
 from eventdb.sql.reader import StateReader
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 UTC = datetime.UTC
 
 
-@dataclass(slots=True)
-class Mark:
+class Mark(Record, frozen=False):
     """A place in a transaction to come back to."""
 
     events: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eventdb.engine.constraints import (
@@ -24,6 +23,7 @@ from eventdb.engine.constraints import (
 )
 from eventdb.engine.transaction import Transaction
 from eventdb.model.event import RowsDeleted, RowsUpdated
+from eventdb.model.record import Record
 from eventdb.model.schema import Action, Table
 from eventdb.sql.environment import Environment, Execution
 from eventdb.sql.modification.effects import Effects, Reference, effects
@@ -47,8 +47,7 @@ def replaced(row: Row, slots: Sequence[int], values: Sequence[Any], number: int)
     return tuple(new)
 
 
-@dataclass(slots=True)
-class _Step:
+class _Step(Record, frozen=False):
     """Rows of one table whose keys went (new None) or changed."""
 
     effects: Effects

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.write_cascade import Pairs, replaced
 from eventdb.errors import CardinalityViolation
+from eventdb.model.record import Record
 from eventdb.sql.environment import Execution
 from eventdb.sql.modification.prepared import PreparedInsert, Row, key_function
 
@@ -16,8 +16,7 @@ Parameters = tuple[Any, ...]
 Numbers = Callable[[int, int], Sequence[int]]
 
 
-@dataclass(slots=True)
-class Resolved:
+class Resolved(Record, frozen=False):
     """What becomes of proposed rows."""
 
     inserted: list[Row]

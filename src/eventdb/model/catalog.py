@@ -8,14 +8,13 @@ to each change: (number, change count).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from eventdb.model.record import Record, field, replace
 from eventdb.model.schema import DEFAULT_SCHEMA, Index, Relation, Sequence, Table, View
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(Record, derived=True):
     """All objects by id; look-ups by name. Tables, views, sequences and indexes of one schema share one name space, as in PostgreSQL."""
 
     version: tuple[int, int] = (0, 0)
@@ -77,7 +76,7 @@ class Catalog:
         for kind in ("tables", "views", "indexes", "sequences"):
             objects = getattr(self, kind)
             if item_id in objects:
-                return replace(self, version=version, **{kind: {i: o for i, o in objects.items() if i != item_id}})  # type: ignore[arg-type]
+                return replace(self, version=version, **{kind: {i: o for i, o in objects.items() if i != item_id}})
         raise KeyError(item_id)
 
     def with_schema(self, version: tuple[int, int], name: str, comment: str | None = None) -> Catalog:

@@ -10,12 +10,11 @@ shared closures over the list of fields. Making an instance costs a little more 
 
 Fields are the annotations in order, those of the bases first; the defaults, `field(...)`, keyword-only fields, equality by class and
 compared fields, hash, repr and `__match_args__` are as with dataclasses. `class Table(Record, derived=True)` gives instances room for
-`functools.cached_property`. `replace` and `fields` stand for those of `dataclasses`.
+`functools.cached_property`; `class Scope(Record, frozen=False)` lets fields be assigned. `replace` and `fields` stand for those of `dataclasses`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
@@ -29,19 +28,27 @@ T = TypeVar("T")
 class Field:
     """One field of a record."""
 
-    __slots__ = ("compare", "default", "kw_only", "name", "repr")
+    __slots__ = ("compare", "default", "default_factory", "kw_only", "name", "repr")
 
-    def __init__(self, default: Any, compare: bool, repr: bool, kw_only: bool) -> None:
+    def __init__(self, default: Any, factory: Callable[[], Any] | None, compare: bool, repr: bool, kw_only: bool) -> None:
         self.name = ""
         self.default = default
+        self.default_factory = factory
         self.compare = compare
         self.repr = repr
         self.kw_only = kw_only
 
 
-def field(*, default: Any = MISSING, compare: bool = True, repr: bool = True, kw_only: bool = False) -> Any:
-    """A field with properties: left out of equality and hash (`compare`) or of `repr`, given by keyword only."""
-    return Field(default, compare, repr, kw_only)
+def field(
+    *,
+    default: Any = MISSING,
+    default_factory: Callable[[], Any] | None = None,
+    compare: bool = True,
+    repr: bool = True,
+    kw_only: bool = False,
+) -> Any:
+    """A field with properties: a default made for each instance, left out of equality and hash (`compare`) or of `repr`, by keyword only."""
+    return Field(default, default_factory, compare, repr, kw_only)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -50,10 +57,10 @@ class RecordType(type):
 
     __fields__: tuple[Field, ...]
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False) -> None:
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kinds: bool) -> None:
         super().__init__(name, bases, namespace)
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False) -> RecordType:
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False, frozen: bool = True) -> RecordType:
         inherited = {f.name: f for base in reversed(bases) for f in getattr(base, "__fields__", ())}
         own = {n: _field_of(n, namespace.pop(n, MISSING)) for n in namespace.get("__annotations__", {})}
         namespace["__slots__"] = (*(n for n in own if n not in inherited), *(("__dict__",) if derived else ()))
@@ -65,12 +72,16 @@ class RecordType(type):
         if every:
             if "__init__" not in namespace:
                 cls.__init__ = _initializer(cls, positional, [f for f in every if f.kw_only])  # type: ignore[misc]
-            _compare_by(cls, [f.name for f in every if f.compare])
+            if "__eq__" not in namespace:
+                _compare_by(cls, [f.name for f in every if f.compare])
+        if not frozen:
+            cls.__setattr__ = object.__setattr__  # type: ignore[method-assign, assignment]
+            cls.__hash__ = None  # type: ignore[assignment]
         return cls
 
 
 def _field_of(name: str, default: Any) -> Field:
-    made = default if isinstance(default, Field) else Field(default, True, True, False)
+    made = default if isinstance(default, Field) else Field(default, None, True, True, False)
     made.name = name
     return made
 
@@ -80,7 +91,7 @@ def _initializer(cls: type, positional: list[Field], by_keyword: list[Field]) ->
         return getattr(cls, f.name).__set__
 
     setters = [setter(f) for f in positional]
-    rest = [(f.name, setter(f), f.default) for f in (*positional, *by_keyword)]
+    rest = [(f.name, setter(f), f.default, f.default_factory) for f in (*positional, *by_keyword)]
     count = len(setters)
     always = len(by_keyword)
 
@@ -95,20 +106,24 @@ def _initializer(cls: type, positional: list[Field], by_keyword: list[Field]) ->
         if given > count:
             raise TypeError(f"{cls.__name__} takes {count} arguments, {given} were given")
         if kwargs:
-            for name, assign, default in rest[given:]:
+            for name, assign, default, factory in rest[given:]:
                 value = kwargs.pop(name, default)
                 if value is MISSING:
-                    raise TypeError(f"{cls.__name__} needs the argument {name}")
+                    value = _made(cls, name, factory)
                 assign(self, value)
             if kwargs:
                 raise TypeError(f"{cls.__name__} got unexpected or repeated arguments {', '.join(kwargs)}")
         else:
-            for name, assign, default in rest[given:]:
-                if default is MISSING:
-                    raise TypeError(f"{cls.__name__} needs the argument {name}")
-                assign(self, default)
+            for name, assign, default, factory in rest[given:]:
+                assign(self, _made(cls, name, factory) if default is MISSING else default)
 
     return __init__
+
+
+def _made(cls: type, name: str, factory: Callable[[], Any] | None) -> Any:
+    if factory is None:
+        raise TypeError(f"{cls.__name__} needs the argument {name}")
+    return factory()
 
 
 def _compare_by(cls: Any, names: list[str]) -> None:
@@ -147,17 +162,14 @@ def _rebuild(cls: Callable[..., T], values: dict[str, Any]) -> T:
     return cls(**values)
 
 
-def fields(record: Any) -> tuple[Any, ...]:
-    """The fields, each with a `name`, of a record or of its class, in order; of a dataclass too."""
-    made = getattr(record, "__fields__", None)
-    return made if made is not None else dataclasses.fields(record)
+def fields(record: Any) -> tuple[Field, ...]:
+    """The fields, each with a `name`, of a record or of its class, in order."""
+    made: tuple[Field, ...] = record.__fields__
+    return made
 
 
 def replace(record: T, **changes: Any) -> T:
-    """A copy of a record, or of a dataclass's instance, with these fields changed."""
-    made = getattr(type(record), "__fields__", None)
-    if made is None:
-        return dataclasses.replace(record, **changes)  # type: ignore[type-var]
-    values = {f.name: getattr(record, f.name) for f in made}
+    """A copy of a record with these fields changed."""
+    values = {f.name: getattr(record, f.name) for f in fields(type(record))}
     values.update(changes)
     return type(record)(**values)

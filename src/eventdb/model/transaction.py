@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from eventdb.model.record import Record, field
 
 UTC = datetime.UTC
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,8 +32,7 @@ def microseconds_of(moment: datetime.datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Record):
     """Who made a transaction and why: what `BEGIN WITH (…)`, keyword arguments and context variables give."""
 
     actor: str | None = None
@@ -41,8 +41,7 @@ class Provenance:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Record):
     """What the hash chain covers. `time` in microseconds; `previous` is the hash of the header before, `body` that of the body's bytes."""
 
     number: int

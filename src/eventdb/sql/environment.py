@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType
-from eventdb.model.record import Record
+from eventdb.model.record import Record, field
 from eventdb.model.schema import DEFAULT_SCHEMA, Table
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def no_moments(clause: ast.SystemTime) -> BoundMoment:
     raise NotImplementedError("no time travel in this environment")
 
 
-@dataclass(slots=True)
-class Environment:
+class Environment(Record, frozen=False):
     """What a statement is bound in.
 
     `text`: the statement's text, for the place in errors. `parameter_types`: one entry for each parameter, None until its type is known; the

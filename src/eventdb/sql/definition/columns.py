@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from eventdb.errors import (
     DatatypeMismatch,
     Error,
@@ -13,6 +11,7 @@ from eventdb.errors import (
     SQLSyntaxError,
 )
 from eventdb.model.datatype import BIGINT, INTEGER, SMALLINT, DataType
+from eventdb.model.record import Record, field
 from eventdb.model.schema import Column, Identity, Sequence, Table
 from eventdb.sql.definition.indexes import check_immutable
 from eventdb.sql.definition.names import names_in, unused
@@ -29,8 +28,7 @@ _SERIAL: dict[str, DataType] = {
 }  # fmt: skip
 
 
-@dataclass(slots=True)
-class DefinedColumn:
+class DefinedColumn(Record, frozen=False):
     """A column as its definition says, without the constraints that become the table's."""
 
     column: Column

@@ -4,19 +4,18 @@ alone."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.keys import component
+from eventdb.model.record import Record
 from eventdb.model.schema import ForeignKey, Index, Table, Unique
 from eventdb.sql.definition.indexes import index_key_text, index_keys, index_slots
 
 Components = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UniqueKey:
+class UniqueKey(Record):
     """A key that must be unique among the rows of a table.
 
     `index_id` None: the table's clustering key. `slots`: those that hold the key's columns, None where it has expressions or a condition.
@@ -33,8 +32,7 @@ class UniqueKey:
     deferred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Record):
     """One foreign key, from `table` to `parent`."""
 
     table: Table
@@ -53,8 +51,7 @@ class Reference:
     child_order: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(Record):
     """The checks that a write of `table` has to make."""
 
     table: Table

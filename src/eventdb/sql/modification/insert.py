@@ -7,13 +7,12 @@ runs for a row unless CHECK constraints or generated columns ask for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, repeat
 from operator import contains
 from typing import Any
 
 from eventdb.errors import DuplicateColumn, SQLSyntaxError
-from eventdb.model.record import replace
+from eventdb.model.record import Record, replace
 from eventdb.model.schema import Column, Identity, Table
 from eventdb.sql.definition.names import find_column, find_table
 from eventdb.sql.definition.queries import prepare_projection, prepare_query
@@ -306,8 +305,7 @@ def _emit_loop(code: Code, table: Table, places: dict[int, str], env: Environmen
 # ---- rows that a query, or expressions with subqueries, give
 
 
-@dataclass(slots=True)
-class _Rows:
+class _Rows(Record, frozen=False):
     """Rows of a query, then `finish` over them."""
 
     fetch: Callable[[Execution, Parameters], list[Any]]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from eventdb.model.datatype import TEXT, DataType, Kind
 from eventdb.model.event import RowsInserted, RowsUpdated
+from eventdb.model.record import Record, field
 from eventdb.model.schema import Column, Table
 from eventdb.sql.environment import Environment, Execution
 from eventdb.sql.modification.effects import Effects, UniqueKey
@@ -21,8 +21,7 @@ Numbers = Callable[[int, int], Sequence[int]]
 """Takes values of a sequence: (sequence id, count)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConflictAction:
+class ConflictAction(Record):
     """ON CONFLICT. `arbiters` empty: any unique key. `update` gives, over (stored row, proposed row) pairs, the new row's values in slot
     order; None for DO NOTHING. `effects`: what an update must be checked for."""
 
@@ -33,8 +32,7 @@ class ConflictAction:
     effects: Effects | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedInsert:
+class PreparedInsert(Record):
     """INSERT. `rows(execution, parameters, row_ids, numbers)`: the new rows in slot order (without start number), checked for all that a
     row alone can tell. `bulk(execution, parameter_rows, row_ids, numbers)`: the same for many parameter rows of a plain VALUES with
     parameters, by column; None where the statement has another form."""
@@ -60,8 +58,7 @@ class PreparedInsert:
         return RowsInserted(self.table.id, self.types, list(rows.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedUpdate:
+class PreparedUpdate(Record):
     """UPDATE. Either `key(execution, parameters)` gives the one key that it can touch (None: none) and `change(execution, parameters,
     stored row)` the new values of `slots`, () where the WHERE clause drops the row, None where nothing changes; or `targets` is a query for
     (stored row, outputs…) and `finish(execution, parameters, target)` gives the values likewise."""
@@ -91,8 +88,7 @@ class PreparedUpdate:
         return RowsUpdated(self.table.id, self.key_types, list(rows), self.slots, self.types, list(rows.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedDelete:
+class PreparedDelete(Record):
     """DELETE, by `key` and `keep` (truthy where the rest of WHERE keeps the row out of it), or by `targets`."""
 
     table: Table
@@ -109,8 +105,7 @@ class PreparedDelete:
     returning: Returning | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Returning:
+class Returning(Record):
     """RETURNING of UPDATE and DELETE: over stored rows; with `extra`, over pairs of stored row and the row of what the other tables gave,
     which are the outputs of the target query from place `extra` on."""
 
@@ -118,8 +113,7 @@ class Returning:
     extra: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedTruncate:
+class PreparedTruncate(Record):
     """TRUNCATE: every row of `tables`; `sequences` start again. `outside`: foreign keys from tables that are not truncated."""
 
     tables: tuple[Table, ...]

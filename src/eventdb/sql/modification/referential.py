@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from eventdb.model.record import Record
 from eventdb.model.schema import Action
 from eventdb.sql.definition.rows import Code
 from eventdb.sql.environment import Environment
@@ -14,8 +14,7 @@ from eventdb.sql.modification.effects import Reference
 from eventdb.sql.modification.update import emit_update
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedAction:
+class PreparedAction(Record):
     """`finish(execution, new key values, stored row, numbers)`: the values of `slots`, None where nothing changes."""
 
     slots: tuple[int, ...]

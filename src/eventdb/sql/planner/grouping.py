@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventdb.errors import GroupingError
 from eventdb.model.datatype import INTEGER
-from eventdb.model.record import replace
+from eventdb.model.record import Record, replace
 from eventdb.sql.expressions.bound import Aggregate as AggregateCall
 from eventdb.sql.expressions.bound import Call, Column, Constant, Expr, OrderKey, WindowCall
 from eventdb.sql.planner.nodes import Access, Aggregate, Filter, Node, SetOperation
@@ -23,8 +22,7 @@ _GROUPING = -1_000_000
 """From here downwards GROUPING calls are numbered while the number of groups is still growing, as aggregates are from -1."""
 
 
-@dataclass(slots=True)
-class Grouped:
+class Grouped(Record, frozen=False):
     plan: Node
     expressions: list[Expr]
     keys: list[OrderKey]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from eventdb.model.record import Record
 from eventdb.sql.expressions.bound import Expr
 from eventdb.sql.planner.access import best_access
 from eventdb.sql.planner.costs import Costs
@@ -20,8 +20,7 @@ FETCH = 5.0
 _ALL_STARTS = 8
 
 
-@dataclass(slots=True)
-class _Order:
+class _Order(Record, frozen=False):
     plan: Node
     cost: float
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from eventdb.model.record import replace
+from eventdb.model.record import Record, replace
 from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Expr, IsNull, Logical, SubqueryExpression
 from eventdb.sql.planner.access import best_access, ordered_access, sort_key
 from eventdb.sql.planner.aggregates import equal_sides, join_aggregates, read_ends
@@ -45,8 +44,7 @@ from eventdb.sql.planner.walk import (
 )
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Record, frozen=False):
     """What rules may ask: estimates, and fresh relation numbers."""
 
     costs: Costs

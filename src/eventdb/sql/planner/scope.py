@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventdb.errors import AmbiguousColumn, Error, NotSupportedError, UndefinedColumn, UndefinedTable
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ, DataType
-from eventdb.model.record import Record, replace
+from eventdb.model.record import Record, field, replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.binder import coerce
 from eventdb.sql.expressions.bound import END, Call, Column, Expr
@@ -99,8 +98,7 @@ def similar(name: str, names: Iterable[str]) -> str | None:
     return f"Perhaps you meant {' or '.join(chr(34) + n + chr(34) for n in near)}." if near else None
 
 
-@dataclass(slots=True)
-class QueryScope:
+class QueryScope(Record, frozen=False):
     """The names of one query level; see `eventdb.sql.expressions.binder.Scope`."""
 
     binder: Binder
