@@ -24,6 +24,7 @@ class Life:
         self.now: dict[int, tuple[int, str, int | None]] = {}
         self.versions: list[Version] = []
         self.live: dict[int, tuple[tuple[int, str, int | None], int]] = {}
+        self.changed: set[int] = set()
         connection.execute(f"CREATE TABLE t (k INTEGER {key}, g TEXT, v INTEGER)")
         connection.execute("CREATE INDEX t_g ON t (g)")
         connection.execute("CREATE INDEX t_v ON t (v DESC, g)")
@@ -38,6 +39,7 @@ class Life:
             if self.random.random() < 0.15:
                 self.connection.rollback()
                 self.now = before
+                self.changed.clear()
             else:
                 self.connection.commit()
                 self.note()
@@ -51,37 +53,46 @@ class Life:
             key = draw.randrange(60)
             if key not in self.now:
                 execute("INSERT INTO t VALUES (?, ?, ?)", (key, group, value))
-                self.now[key] = (key, group, value)
+                self.put(key, group, value)
         elif kind == "update":
             for key in draw.sample(sorted(self.now), min(3, len(self.now))):
                 execute("UPDATE t SET g = ?, v = ? WHERE k = ?", (group, value, key))
-                self.now[key] = (key, group, value)
+                self.put(key, group, value)
         elif kind == "delete":
             key = draw.choice(sorted(self.now))
             execute("DELETE FROM t WHERE k = ?", (key,))
-            del self.now[key]
+            self.take(key)
         elif kind == "move":
             old, new = draw.choice(sorted(self.now)), draw.randrange(60, 90)
             if new not in self.now:
                 execute("UPDATE t SET k = ? WHERE k = ?", (new, old))
-                self.now[new] = (new, *self.now.pop(old)[1:])
+                self.put(new, *self.take(old)[1:])
         else:
             execute("UPDATE t SET v = v + 1 WHERE g = ?", (group,))
             for key, (_, g, v) in list(self.now.items()):
                 if g == group and v is not None:
-                    self.now[key] = (key, g, v + 1)
+                    self.put(key, g, v + 1)
+
+    def put(self, key: int, group: str, value: int | None) -> None:
+        row = (key, group, value)
+        if self.now.get(key) != row:
+            self.now[key] = row
+            self.changed.add(key)
+
+    def take(self, key: int) -> tuple[int, str, int | None]:
+        self.changed.add(key)
+        return self.now.pop(key)
 
     def note(self) -> int:
-        """A version ends where the row is another one after a transaction."""
+        """A version ends where a transaction changed the row, also if it ends as it began."""
         number = self.connection.head
-        for key in {*self.live, *self.now}:
-            row, start = self.live.get(key, (None, 0))
-            if row != self.now.get(key):
-                if row is not None:
-                    self.versions.append((*row, start, number))
-                    del self.live[key]
-                if key in self.now:
-                    self.live[key] = (self.now[key], number)
+        for key in self.changed:
+            if key in self.live:
+                row, start = self.live.pop(key)
+                self.versions.append((*row, start, number))
+            if key in self.now:
+                self.live[key] = (self.now[key], number)
+        self.changed.clear()
         return number
 
     def all(self) -> list[Version]:
