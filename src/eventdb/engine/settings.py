@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
 from eventdb.engine.provenance import provenance
 from eventdb.errors import InvalidParameterValue, UndefinedObject
 from eventdb.model.transaction import Provenance
+from eventdb.sql.expressions.datetimes import zone_of
 
 ISOLATION_LEVELS = {
     "serializable": "serializable",
@@ -38,25 +37,6 @@ _ALIASES = {
     "timeout": "lock_timeout",
 }
 _PROVENANCE = ("actor", "reason", "correlation_id", "metadata")
-
-
-def time_zone(name: str) -> datetime.tzinfo:
-    """The zone of a name (`Europe/Berlin`, `UTC`) or offset (`+02:00`, `-5`). Raises InvalidParameterValue."""
-    if name.upper() in ("UTC", "GMT", "Z", "ETC/UTC"):
-        return datetime.UTC
-    if name and (name[0] in "+-" or name[0].isdigit()):
-        sign = -1 if name[0] == "-" else 1
-        hours, _, minutes = name.lstrip("+-").partition(":")
-        if hours.isdecimal() and (minutes.isdecimal() or not minutes):
-            offset = datetime.timedelta(hours=int(hours), minutes=int(minutes or 0))
-            if offset < datetime.timedelta(hours=24):
-                return datetime.timezone(sign * offset)
-    else:
-        try:
-            return zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            pass
-    raise InvalidParameterValue(f'time zone "{name}" not recognized')
 
 
 def isolation_level(name: str) -> str:
@@ -100,7 +80,7 @@ def _metadata(text: str) -> str:
 
 
 def _zone(name: str) -> str:
-    time_zone(name)
+    zone_of(name)
     return name
 
 
@@ -134,7 +114,7 @@ class Settings:
     def restore(self, values: dict[str, str]) -> None:
         """Make `values` the settings."""
         self.values = values
-        self.timezone = time_zone(values["timezone"])
+        self.timezone = zone_of(values["timezone"])
         path = tuple(part.strip().strip('"') for part in values["search_path"].split(",") if part.strip())
         self.search_path = _paths.setdefault(path, path)
         metadata: Any = json.loads(values["metadata"]) if "metadata" in values else None

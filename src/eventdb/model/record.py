@@ -10,7 +10,8 @@ shared closures over the list of fields. Making an instance costs a little more 
 
 Fields are the annotations in order, those of the bases first; the defaults, `field(...)`, keyword-only fields, equality by class and
 compared fields, hash, repr and `__match_args__` are as with dataclasses. `class Table(Record, derived=True)` gives instances room for
-`functools.cached_property`; `class Scope(Record, frozen=False)` lets fields be assigned. `replace` and `fields` stand for those of `dataclasses`.
+`functools.cached_property`; `class Scope(Record, frozen=False)` lets fields be assigned.
+`replace` and `fields` stand for those of `dataclasses`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def field(
     repr: bool = True,
     kw_only: bool = False,
 ) -> Any:
-    """A field with properties: a default made for each instance, left out of equality and hash (`compare`) or of `repr`, by keyword only."""
+    """A field with properties: a default made anew each time, no part in equality and hash (`compare`) or `repr`, keyword-only."""
     return Field(default, default_factory, compare, repr, kw_only)
 
 
@@ -60,7 +61,9 @@ class RecordType(type):
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kinds: bool) -> None:
         super().__init__(name, bases, namespace)
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False, frozen: bool = True) -> RecordType:
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], derived: bool = False, frozen: bool = True
+    ) -> RecordType:
         inherited = {f.name: f for base in reversed(bases) for f in getattr(base, "__fields__", ())}
         own = {n: _field_of(n, namespace.pop(n, MISSING)) for n in namespace.get("__annotations__", {})}
         namespace["__slots__"] = (*(n for n in own if n not in inherited), *(("__dict__",) if derived else ()))

@@ -125,10 +125,12 @@ def fit_numeric(value: Decimal, precision: int, scale: int) -> Decimal:
     """`value` rounded to NUMERIC(precision, scale); NumericValueOutOfRange if it has too many digits before the point."""
     result = value if value and value.adjusted() > precision else rounded(value, scale)
     if result and result.adjusted() >= precision - scale:
+        limit = f"10^{precision - scale}" if precision - scale else "1"
+        shown = value if value.adjusted() > 60 else format(value, "f")
         raise NumericValueOutOfRange(
             "numeric field overflow",
-            detail=f"A field with precision {precision}, scale {scale} must round to an absolute value less than "
-            f"{'10^' + str(precision - scale) if precision - scale else '1'}; the value is {value if value.adjusted() > 60 else format(value, 'f')}.",
+            detail=f"A field with precision {precision}, scale {scale} must round to an absolute value less than {limit};"
+            f" the value is {shown}.",
         )
     return result
 

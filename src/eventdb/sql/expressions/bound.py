@@ -1,8 +1,8 @@
 """Bound expressions: names resolved, types known, overloads chosen, casts explicit. What binding makes and compiling reads.
 
 Columns. Every relation instance of a statement (each FROM item, each grouping or window stage, each subquery's output) has a number that
-is unique in the statement, and a column is (relation, ordinal). In generated code the current row of relation 3 is the tuple `r3` and the column
-is `r3[ordinal]`. For a stored table the ordinal is the column's slot, so 0 is the start number; `END` (-1) is the number that
+is unique in the statement, and a column is (relation, ordinal). In generated code the current row of relation 3 is the tuple `r3` and the
+column is `r3[ordinal]`. For a stored table the ordinal is the column's slot, so 0 is the start number; `END` (-1) is the number that
 ended the version, kept beside the row. A reference to an outer query's relation is the same node: the numbers tell.
 
 NULL. `nullable` False promises that the value is never NULL; compiled code then leaves the checks out.
@@ -119,8 +119,8 @@ class RowComparison(BoundExpression):
 class SubqueryExpression(BoundExpression):
     """A subquery inside an expression; the planner removes it (a join, or a computed column) or compiles it to a local function.
 
-    `kind`: "scalar" (one column, at most one row), "exists", "in" (operands IN query, with `operands` non-empty), "any" and "all" (with `operator`),
-    "row" (a row compared with `operands`). `query` is the planner's bound query; expressions never look inside.
+    `kind`: "scalar" (one column, at most one row), "exists", "in" (operands IN query, with `operands` non-empty), "any" and "all" (with
+    `operator`), "row" (a row compared with `operands`). `query` is the planner's bound query; expressions never look inside.
     """
 
     kind: Literal["scalar", "exists", "in", "any", "all", "row"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -335,6 +334,8 @@ def _window_call(binder: Binder, name: str, node: ast.Function) -> WindowCall:
         known = [*_WINDOW_FUNCTIONS, *aggregate_functions.names()]
         if registry.overloads(name):
             raise WrongObjectType(f"OVER specified, but {name} is not a window function nor an aggregate function", position=node.position)
+        import difflib  # only where a message needs it
+
         near = difflib.get_close_matches(name, known, n=3)
         raise UndefinedFunction(
             f"function {name} does not exist", position=node.position, hint=f"Perhaps you meant {' or '.join(near)}." if near else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import zoneinfo
 from datetime import UTC
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
@@ -63,6 +62,8 @@ def zone_of(name: str) -> datetime.tzinfo:
     hours = _ABBREVIATIONS.get(name.strip().lower())
     if hours is not None:
         return datetime.timezone(datetime.timedelta(hours=hours)) if hours else UTC
+    import zoneinfo  # most processes never name a zone
+
     try:
         return zoneinfo.ZoneInfo(name.strip())
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -75,6 +76,8 @@ def zone_of(name: str) -> datetime.tzinfo:
 
 @lru_cache(maxsize=1)
 def _zone_names() -> dict[str, str]:
+    import zoneinfo
+
     return {name.lower(): name for name in zoneinfo.available_timezones()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime
 import re
 from decimal import Decimal
@@ -18,7 +17,9 @@ from eventdb.errors import (
 from eventdb.model.value import Interval
 from eventdb.sql.expressions import arithmetic, datetimes
 
-_MONTHS = calendar.month_name
+_MONTHS = (
+    "", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _PATTERN = re.compile(
     r'"(?P<quoted>[^"]*)"|(?P<fm>FM)?(?P<code>HH24|HH12|HH|MI|IW|IDDD|ID|SSSSS?|SS|MS|US|FF[1-6]|AM|PM|am|pm|A\.M\.|P\.M\.|a\.m\.|p\.m\.|Y,YYY|YYYY|YYY|YY|Y|IYYY|IYY|IY|I'

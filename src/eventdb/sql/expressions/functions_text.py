@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 import re
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -320,8 +320,8 @@ def gen_random_uuid() -> uuid.UUID:
 
 def uuidv7() -> uuid.UUID:
     """A UUID of version 7: milliseconds since 1970, then random bits, so that later ones sort later."""
-    number = (time.time_ns() // 1_000_000) << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
-    return uuid.UUID(int=number)
+    random = int.from_bytes(os.urandom(10))
+    return uuid.UUID(int=(time.time_ns() // 1_000_000) << 80 | 7 << 76 | random >> 68 << 64 | 2 << 62 | random & (1 << 62) - 1)
 
 
 def _declare_texts() -> None:

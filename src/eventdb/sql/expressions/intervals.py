@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime
 import math
 import re
@@ -210,6 +209,11 @@ def interval_divide(a: Interval, divisor: float) -> Interval:
     return interval_multiply(a, 1 / divisor)
 
 
+def _days_in(year: int, month: int) -> int:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
 def add_months(moment: datetime.datetime, months: int) -> datetime.datetime:
     """The same day of another month, or that month's last day."""
     index = moment.year * 12 + moment.month - 1 + months
@@ -218,7 +222,7 @@ def add_months(moment: datetime.datetime, months: int) -> datetime.datetime:
         raise DatetimeFieldOverflow("timestamp out of range")
     day = moment.day
     if day > 28:
-        day = min(day, calendar.monthrange(year, month + 1)[1])
+        day = min(day, _days_in(year, month + 1))
     return moment.replace(year=year, month=month + 1, day=day)
 
 

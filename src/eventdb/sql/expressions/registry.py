@@ -11,7 +11,6 @@ those with most preferred types; a literal of unknown type goes where it fits, t
 from __future__ import annotations
 
 import builtins
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -220,6 +219,8 @@ def resolve(name: str, arguments: Sequence[Expr], position: int, others: Iterabl
     if candidates:
         hint = "No function of that name takes these argument types; explicit type casts may help."
     else:
+        import difflib  # only where a message needs it: start-up is measured
+
         near = difflib.get_close_matches(name, {*names(), *others}, n=3, cutoff=0.6)
         hint = f"Perhaps you meant {' or '.join(near)}." if near else "No function of that name exists."
     raise UndefinedFunction(f"function {call_text} does not exist", position=position, hint=hint)

@@ -6,7 +6,6 @@ that a qualified name sees. `QueryScope` is the `Scope` that expressions are bou
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -94,6 +93,8 @@ def as_nullable(expr: Expr) -> Expr:
 
 def similar(name: str, names: Iterable[str]) -> str | None:
     """A hint naming what `name` may have meant."""
+    import difflib  # only where a message needs it
+
     near = difflib.get_close_matches(name, sorted(set(names)), n=2, cutoff=0.6)
     return f"Perhaps you meant {' or '.join(chr(34) + n + chr(34) for n in near)}." if near else None
 
