@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import random
 from dataclasses import dataclass, field
@@ -351,7 +352,7 @@ class Naive:
         assert set(catalog.tables) == set(tables)
         for i, model in tables.items():
             assert catalog.tables[i] == model.table
-            model = replace(model, rows={key: seen(model.table, row) for key, row in model.rows.items()})
+            model = dataclasses.replace(model, rows={key: seen(model.table, row) for key, row in model.rows.items()})
             reader = Seen(state.table(model.table, number), model.table)
             self._compare_rows(model, reader, exact_count=number is None)
             assert {index.id for index in catalog.indexes_of(i)} == set(model.indexes)

@@ -88,15 +88,19 @@ def join(txn: Transaction, prepared: Any, execution: Execution, p: Parameters) -
 
 
 def _forget_numbers(txn: Transaction, before: int) -> None:
-    """Put sequences back to where they stood `before`, so that a failed statement leaves no event; their values stay used up."""
-    for event in txn.events[before:]:
-        assert isinstance(event, SequenceAdvanced)
-        known = txn.base.sequence_value(event.sequence_id)
-        for earlier in txn.events[:before]:
-            if isinstance(earlier, SequenceAdvanced) and earlier.sequence_id == event.sequence_id:
-                known = earlier.value
-        txn.editor.apply(SequenceAdvanced(event.sequence_id, known))
-    del txn.events[before:]
+    """Put sequences back to where they stood `before`, so that a failed statement leaves no event; their values stay used up.
+
+    What else stands there are rows of earlier statements that waited and were flushed meanwhile: they stay.
+    """
+    since = txn.events[before:]
+    for event in since:
+        if isinstance(event, SequenceAdvanced):
+            known = txn.base.sequence_value(event.sequence_id)
+            for earlier in txn.events[:before]:
+                if isinstance(earlier, SequenceAdvanced) and earlier.sequence_id == event.sequence_id:
+                    known = earlier.value
+            txn.editor.apply(SequenceAdvanced(event.sequence_id, known))
+    txn.events[before:] = [event for event in since if not isinstance(event, SequenceAdvanced)]
 
 
 def _one_by_one(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
