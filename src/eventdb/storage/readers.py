@@ -15,9 +15,10 @@ from eventdb.errors import InternalError
 from eventdb.model.schema import Table
 from eventdb.model.value import MAX_KEY
 from eventdb.storage.btree import Slice, Tree
+from eventdb.storage.flat import Flat, flat
 from eventdb.storage.index import Entry, IndexData
 from eventdb.storage.table import TableData, row_key
-from eventdb.storage.versions import OPEN
+from eventdb.storage.versions import INTEGERS, OPEN
 
 Key = Any
 Row = tuple[Any, ...]
@@ -26,6 +27,7 @@ Version = tuple[int | None, Row]
 _MANY = 4
 """With so many past versions a row, a scan of the past seeks from row to row and does not look at each version."""
 _first = itemgetter(0)
+_ROWS_PER_LEAF = 128
 _FIRST_BATCH = 32
 _BATCH = 512
 
@@ -120,11 +122,14 @@ class _Reader:
 class LiveTable(_Reader):
     """A table now."""
 
-    __slots__ = ()
+    __slots__ = ("_flat", "_until_flat")
 
-    def __init__(self, data: TableData, table: Table) -> None:
+    def __init__(self, data: TableData, table: Table, unchanging: bool = False) -> None:
+        """`unchanging`: nobody will edit these trees, so what is found out about them may be kept."""
         super().__init__(data, table)
         self.get = data.live.get if self._tails is None and self._normal is None else self._get
+        self._flat: Flat | None = None
+        self._until_flat = data.live.count // _ROWS_PER_LEAF if unchanging else None
 
     def _get(self, key: Key) -> Row | None:
         row: Row | None = self._data.live.get(key if self._normal is None else self._normal(key))
@@ -142,7 +147,21 @@ class LiveTable(_Reader):
             keys = [self._normal(key) for key in keys]
         return self._padded(self._data.live.get_many(keys))
 
-    def _rows_of(self, keys: Sequence[Key]) -> list[Row]:
+    def _rows_of(self, keys: list[Key]) -> list[Row]:
+        """The rows of keys that an index holds."""
+        left = self._until_flat
+        if left is not None:
+            data = self._data
+            if left > 0:
+                self._until_flat = left - len(keys)
+            else:
+                if self._flat is None:
+                    shape = data.shape
+                    self._flat = flat(data.live.root, shape.key_of, shape.versions is INTEGERS)
+                rows = None if self._flat is None else self._flat.rows(keys)
+                if rows is not None:
+                    return rows if self._tails is None else self._padded(rows)
+                self._until_flat = None
         return self._padded(self._data.live.get_many(keys))
 
     def batches(

@@ -67,7 +67,7 @@ class State:
         if data is None:
             raise InternalError(f'table "{table.name}" has no storage {table.storage} in this state')
         if at is None or at >= self.number:
-            return LiveTable(data, table)
+            return LiveTable(data, table, True)
         return PastTable(data, table, at)
 
     def catalog_at(self, number: int) -> Catalog:
