@@ -274,12 +274,13 @@ def _join_update(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: P
     if row is not None:
         pending = txn.pending
         if pending is not None and key in pending.rows:
-            # its earlier change is an event of its own, so that a row changed back has a new version whatever way the writes take
-            txn.flush()
-            pending, row = None, txn.editor.row(prepared.table, key)
-            assert row is not None
+            row = replaced(row, prepared.slots, pending.rows[key], txn.number)
         values = prepared.change(cx, p, row, txn.take)  # type: ignore[misc]
         if values:
+            if pending is not None and key in pending.rows:
+                # its earlier change is an event of its own, so that a row changed back has a new version whatever way the writes take
+                txn.flush()
+                pending = None
             if pending is None:
                 pending = txn.pending = Pending(prepared)
             pending.rows[key] = values
