@@ -18,9 +18,9 @@ Golden = Callable[[str, Callable[[str], str]], None]
 def outline(node: Any, indent: str = "") -> str:
     """A tree as indented lines: one a node, with its plain values; fields that hold their default are left out."""
     values, lines = [], []
-    described = [field for field in fields(node) if field.name != "position"]
-    for field, value in zip(described, children(node), strict=True):
-        name = field.name
+    described = [field for field in fields(node) if not field.name.endswith(("position", "positions"))]
+    for field in described:
+        name, value = field.name, getattr(node, field.name)
         if value == field.default:
             continue
         if holds_nodes(value):

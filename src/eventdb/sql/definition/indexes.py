@@ -28,8 +28,10 @@ Components = tuple[Any, ...]
 def create_index(statement: ast.CreateIndex, env: Environment) -> list[Event]:
     """The events of CREATE INDEX; none where it exists and IF NOT EXISTS says so. Whether rows are unique is the caller's to check."""
     table = find_table(env, statement.table, "create index on")
-    if statement.method not in ("btree", "hash"):
-        raise NotSupportedError(f'access method "{statement.method}" is not supported').at(statement.position, env.text)
+    if statement.method != "btree":
+        raise NotSupportedError(
+            f'access method "{statement.method}" is not supported', hint="The only access method is btree; it serves equality too."
+        ).at(statement.method_position, env.text)
     taken = names_in(env, table.schema)
     name = statement.name or unused(_default_name(table, statement), taken)
     check_name(name, env, statement.position)

@@ -67,11 +67,12 @@ def _identity(table: Table) -> Column | None:
 def _targets(statement: ast.Insert, table: Table, env: Environment) -> list[Column]:
     if not statement.columns:
         return list(table.visible)
-    columns = [find_column(env, table, name, statement.position) for name in statement.columns]
+    places = statement.column_positions or (statement.position,) * len(statement.columns)
+    columns = [find_column(env, table, name, place) for name, place in zip(statement.columns, places, strict=True)]
     seen: set[int] = set()
-    for column in columns:
+    for column, place in zip(columns, places, strict=True):
         if column.id in seen:
-            raise DuplicateColumn(f'column "{column.name}" specified more than once').at(statement.position, env.text)
+            raise DuplicateColumn(f'column "{column.name}" specified more than once').at(place, env.text)
         seen.add(column.id)
     return columns
 

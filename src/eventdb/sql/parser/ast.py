@@ -374,7 +374,7 @@ class OnConflict(Node):
 
 
 class Insert(Node):
-    """`source` None: DEFAULT VALUES."""
+    """`source` None: DEFAULT VALUES. `column_positions`: where each of `columns` stands in the text."""
 
     table: QualifiedName
     columns: tuple[str, ...] = ()
@@ -384,6 +384,7 @@ class Insert(Node):
     on_conflict: OnConflict | None = None
     returning: tuple[SelectItem, ...] = ()
     with_: With | None = None
+    column_positions: tuple[int, ...] = field(default=(), compare=False, repr=False, kw_only=True)
 
 
 class Update(Node):
@@ -687,6 +688,7 @@ class CreateIndex(Node):
     nulls_distinct: bool = True
     where: Expression | None = None
     where_text: str | None = None
+    method_position: int = field(default=-1, compare=False, repr=False, kw_only=True)
 
 
 class CreateView(Node):

@@ -283,8 +283,9 @@ class DefinitionRules(Actions):
         # The condition's text starts after the word WHERE.
         where_text = None if where is None else p.source(14)[5:].lstrip()
         p[0] = ast.CreateIndex(
-            p[7], tuple(p[10]), name, p[2], if_not_exists, p[8], p[12], p[13], where, where_text, position=p.at(1)
-        )
+            p[7], tuple(p[10]), name, p[2], if_not_exists, p[8][0], p[12], p[13], where, where_text,
+            method_position=p[8][1], position=p.at(1),
+        )  # fmt: skip
 
     def p_unique(self, p: Symbols) -> None:
         """unique :
@@ -304,7 +305,7 @@ class DefinitionRules(Actions):
     def p_index_method(self, p: Symbols) -> None:
         """index_method :
         | USING IDENTIFIER"""
-        p[0] = p[2] if len(p) == 3 else "btree"
+        p[0] = (p[2], p.at(2)) if len(p) == 3 else ("btree", -1)
 
     def p_index_include(self, p: Symbols) -> None:
         """index_include :

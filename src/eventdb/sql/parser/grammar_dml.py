@@ -29,8 +29,8 @@ class ManipulationRules(Actions):
 
     def p_insert_plain(self, p: Symbols) -> None:
         """insert_plain : INSERT INTO relation_name as_opt insert_source on_conflict returning"""
-        columns, overriding, source = p[5]
-        p[0] = ast.Insert(p[3], columns, source, p[4], overriding, p[6], p[7], position=p.at(1))
+        columns, places, overriding, source = p[5]
+        p[0] = ast.Insert(p[3], columns, source, p[4], overriding, p[6], p[7], column_positions=places, position=p.at(1))
 
     def p_as_opt(self, p: Symbols) -> None:
         """as_opt :
@@ -45,11 +45,13 @@ class ManipulationRules(Actions):
         last = len(p) - 1
         columns = tuple(p[2]) if p[1] == "(" else ()
         overriding = p[last - 2] if last in (4, 7) and p[last - 1] == "value" else None
-        p[0] = (columns, overriding, p[last])
+        # Between two names stands one comma.
+        places = tuple(p.tokens.starts[p.token(2) + 2 * i] for i in range(len(columns)))
+        p[0] = (columns, places, overriding, p[last])
 
     def p_insert_source_default(self, p: Symbols) -> None:
         """insert_source : DEFAULT VALUES"""
-        p[0] = ((), None, None)
+        p[0] = ((), (), None, None)
 
     def p_unit_overriding(self, p: Symbols) -> None:
         """overriding : SYSTEM

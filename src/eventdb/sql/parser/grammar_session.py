@@ -168,7 +168,7 @@ class SessionRules(Actions):
     def p_rollback_to(self, p: Symbols) -> None:
         """transaction : ROLLBACK transaction_word TO IDENTIFIER
         | ROLLBACK transaction_word TO SAVEPOINT IDENTIFIER"""
-        p[0] = ast.Rollback(p[len(p) - 1], position=p.at(1))
+        p[0] = ast.Rollback(p[len(p) - 1], position=p.at(len(p) - 1))
 
     def p_chain(self, p: Symbols) -> None:
         """chain :
@@ -183,7 +183,7 @@ class SessionRules(Actions):
     def p_release(self, p: Symbols) -> None:
         """transaction : RELEASE IDENTIFIER
         | RELEASE SAVEPOINT IDENTIFIER"""
-        p[0] = ast.Release(p[len(p) - 1], position=p.at(1))
+        p[0] = ast.Release(p[len(p) - 1], position=p.at(len(p) - 1))
 
     def p_set_transaction(self, p: Symbols) -> None:
         """transaction : SET TRANSACTION transaction_modes"""
