@@ -5,6 +5,8 @@ The whole statement is undone when a step fails.
 
 from __future__ import annotations
 
+import re
+
 from eventdb.engine.define_alter import alter_object, alter_table
 from eventdb.engine.define_rows import build_index
 from eventdb.engine.transaction import Transaction
@@ -59,7 +61,8 @@ def _run(txn: Transaction, statement: ast.Statement, env: Environment, execution
         case ast.AlterObject():
             alter_object(txn, statement, env)
         case _:
-            raise NotSupportedError(f"{type(statement).__name__} is not supported").at(statement.position, env.text)
+            words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(statement).__name__).upper()
+            raise NotSupportedError(f"{words} is not supported yet").at(statement.position, env.text)
 
 
 def _apply(txn: Transaction, events: list[Event], execution: Execution) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from eventdb.engine.define_rows import all_rows, check_foreign_key, check_not_null, check_rows, rewritten, unclustered
 from eventdb.engine.transaction import Transaction
 from eventdb.errors import (
+    DataError,
     DatatypeMismatch,
     DuplicateColumn,
     InvalidTableDefinition,
@@ -27,7 +28,7 @@ from eventdb.sql.definition.names import find_column, names_in, unused
 from eventdb.sql.definition.queries import prepare_projection
 from eventdb.sql.definition.references import column_mentioned, mentions
 from eventdb.sql.definition.renaming import refuse_in_views
-from eventdb.sql.definition.rows import Code, RowScope, bind_assigned, is_volatile
+from eventdb.sql.definition.rows import Code, RowScope, assigned, bind_assigned, environment_for, is_volatile
 from eventdb.sql.definition.sequences import alter_sequence, new_sequence
 from eventdb.sql.definition.tables import check_column_name
 from eventdb.sql.environment import Environment, Execution
@@ -214,9 +215,12 @@ def alter_type(txn: Transaction, table: Table, action: ast.AlterColumnType, env:
 
 
 def _check_default_fits(column: Column, changed: Column, env: Environment, action: ast.AlterColumnType) -> None:
+    assert column.default is not None
     try:
+        # what the default is as a value of the old type, as an assignment would take it into the new one
+        assigned(default_expression(column, env), changed, environment_for(env.catalog, column.default), -1)
         default_expression(changed, env)
-    except DatatypeMismatch:
+    except (DatatypeMismatch, DataError):
         raise DatatypeMismatch(
             f'default for column "{column.name}" cannot be cast automatically to type {changed.datatype}', column=column.name
         ).at(action.position, env.text) from None

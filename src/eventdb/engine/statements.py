@@ -27,6 +27,7 @@ from eventdb.sql import compiler
 from eventdb.sql.environment import Environment, no_moments
 from eventdb.sql.expressions import parameters
 from eventdb.sql.modification import prepare_write
+from eventdb.sql.modification.assignments import assigned_parameters
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import PreparedQuery, ResultColumn
 from eventdb.sql.reader import StateReader
@@ -39,6 +40,9 @@ _MAX_VARIANTS = 8
 _GENERATION = 512
 
 
+Inferred = tuple[DataType | None, ...] | None
+
+
 class Variant(Record, frozen=False):
     """One prepared form of a query or write."""
 
@@ -46,13 +50,14 @@ class Variant(Record, frozen=False):
     search_path: tuple[str, ...]
     prepared: Any
     types: tuple[DataType, ...]
-    inferred: tuple[DataType, ...] | None
-    """The types of the values, where the variant was prepared for those; None where the context told."""
+    inferred: Inferred
+    """The types of the values, where the variant was prepared for those (None for one whose type the context must tell); None where the
+    context told of all."""
     bind: Binder
     run: Callable[..., Any]
     columns: tuple[ResultColumn, ...]
     convert: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None
-    """Makes a row what the caller sees (JSON parsed); None where nothing is to be done."""
+    """Makes a row what the caller sees (JSON parsed, CHAR(n) padded); None where nothing is to be done."""
     moments: tuple[PreparedTime, ...]
     moment_catalogs: tuple[Catalog, ...]
     since: int | None
@@ -79,7 +84,7 @@ class Statement:
         self.fast: Variant | None = None
 
     def find(
-        self, catalog: Catalog, search_path: tuple[str, ...], inferred: tuple[DataType, ...] | None
+        self, catalog: Catalog, search_path: tuple[str, ...], inferred: Inferred
     ) -> list[Variant]:
         """Variants that may do, newest first; those with moments have still to be checked for those."""
         return [
@@ -130,12 +135,20 @@ def _integer(digits: str) -> int | Decimal:
         return Decimal(digits)
 
 
+def _converted(source: str, datatype: DataType) -> str:
+    """Source of what the caller sees: JSON is parsed, CHAR(n), which is kept without its blanks, padded."""
+    if datatype.kind is Kind.JSON:
+        return f"(None if {source} is None else loads({source}))"
+    if datatype.kind is Kind.CHAR and datatype.length is not None:
+        return f"(None if {source} is None else {source}.ljust({datatype.length}))"
+    return source
+
+
 def converter(columns: Sequence[ResultColumn]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
     """The function that turns an internal row into what the caller sees; None where they are the same."""
-    places = [i for i, column in enumerate(columns) if column.datatype.kind is Kind.JSON]
-    if not places:
+    items = [_converted(f"r[{i}]", column.datatype) for i, column in enumerate(columns)]
+    if not any(" " in item for item in items):
         return None
-    items = [f"(None if r[{i}] is None else loads(r[{i}]))" if i in places else f"r[{i}]" for i in range(len(columns))]
     scope: dict[str, Any] = {"loads": _loads}
     made: Callable[[tuple[Any, ...]], tuple[Any, ...]] = eval(f"lambda r: ({', '.join(items)},)", scope)
     return made
@@ -174,14 +187,15 @@ class Preparer:
                 raise
             first = error
         try:
-            inferred = tuple([parameters.infer(value) for value in values])
+            strict = {statement.index[key] for key in assigned_parameters(statement.node)}
+            inferred = tuple([None if i in strict else parameters.infer(value) for i, value in enumerate(values)])
             return self._bound(statement, values, inferred)
         except (ProgrammingError, DataError) as second:
-            if isinstance(first, IndeterminateDatatype):
-                raise second
+            if isinstance(first, IndeterminateDatatype) or getattr(second, "_by_value", False):
+                raise second from None
             raise first from None
 
-    def _bound(self, statement: Statement, values: tuple[Any, ...], inferred: tuple[DataType, ...] | None) -> Bound:
+    def _bound(self, statement: Statement, values: tuple[Any, ...], inferred: Inferred) -> Bound:
         for variant in statement.find(self._catalog, self._session.search_path, inferred):
             adapted_values = self._adapted(values, variant)
             positions = self._positions(variant, adapted_values)
@@ -211,7 +225,7 @@ class Preparer:
             return (self._own,)
         return positions_of(variant, Execution(self._session, self._reader, self._session.transaction, (self._own,)), values)
 
-    def environment(self, statement: Statement, inferred: tuple[DataType, ...] | None = None) -> Environment:
+    def environment(self, statement: Statement, inferred: Inferred = None) -> Environment:
         """What to bind the statement in; without FOR SYSTEM_TIME."""
         types: list[DataType | None] = list(inferred) if inferred is not None else [None] * len(statement.keys)
         return Environment(
@@ -231,7 +245,7 @@ class Preparer:
         env.moment = moments = MomentBinder(self._reader, execution, lambda known: (), env, self._reader.catalog, self._own)
         return env, moments.positions
 
-    def prepare(self, statement: Statement, values: tuple[Any, ...], inferred: tuple[DataType, ...] | None) -> Variant:
+    def prepare(self, statement: Statement, values: tuple[Any, ...], inferred: Inferred) -> Variant:
         """A new variant."""
         session = self._session
         env = self.environment(statement, inferred)
@@ -253,7 +267,7 @@ class Preparer:
 
 
 def variant_of(
-    prepared: Any, catalog: Catalog, search_path: tuple[str, ...], inferred: tuple[DataType, ...] | None, moments: MomentBinder
+    prepared: Any, catalog: Catalog, search_path: tuple[str, ...], inferred: Inferred, moments: MomentBinder
 ) -> Variant:
     query = isinstance(prepared, PreparedQuery)
     return Variant(

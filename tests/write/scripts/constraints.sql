@@ -39,7 +39,7 @@ INSERT INTO nowhere VALUES (1);
 INSERT INTO t VALUES (9, 'c', TRUE);
 --> DatatypeMismatch 42804: column "n" is of type integer but expression is of type boolean
 INSERT INTO t VALUES (3000000000);
---> NumericValueOutOfRange 22003: integer out of range
+--> NumericValueOutOfRange 22003: integer out of range: 3000000000
 UPDATE t SET n = n - 1 WHERE id = 1;
 --> CheckViolation 23514: new row for relation "t" violates check constraint "t_n_check"
 -->   Failing row contains (1, a, 0, 1, 2).
@@ -110,7 +110,7 @@ CREATE TABLE information_schema.t (a INT);
 CREATE TABLE nowhere.t (a INT);
 --> InvalidSchemaName 3F000: schema "nowhere" does not exist
 CREATE TEMPORARY TABLE x (a INT);
---> NotSupportedError 0A000: temporary tables are not supported
+--> NotSupportedError 0A000: CREATE TEMPORARY TABLE is not supported yet
 CREATE TABLE s (a INT, b INT UNIQUE NULLS NOT DISTINCT);
 INSERT INTO s VALUES (1, NULL);
 --> 1 rows

@@ -16,7 +16,7 @@ from eventdb.sql.parser import ast
 def create_sequence(statement: ast.CreateSequence, env: Environment) -> list[Event]:
     """Raises DuplicateTable, InvalidParameterValue."""
     if statement.temporary:
-        raise NotSupportedError("temporary sequences are not supported").at(statement.position, env.text)
+        raise NotSupportedError("CREATE TEMPORARY SEQUENCE is not supported yet").at(statement.position, env.text)
     schema, name = creation_schema(env, statement.name), statement.name.parts[-1]
     if name in names_in(env, schema):
         if statement.if_not_exists:

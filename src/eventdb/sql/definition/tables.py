@@ -22,7 +22,7 @@ _RESERVED = frozenset({ROW_ID, "row_start", "row_end", "row_start_tx", "row_end_
 
 def refuse_temporary(temporary: bool, node: ast.Node, env: Environment) -> None:
     if temporary:
-        raise NotSupportedError("temporary tables are not supported").at(node.position, env.text)
+        raise NotSupportedError("CREATE TEMPORARY TABLE is not supported yet").at(node.position, env.text)
 
 
 def exists_already(name: ast.QualifiedName, schema: str, if_not_exists: bool, env: Environment) -> bool:

@@ -18,7 +18,7 @@ from eventdb.sql.parser import ast, render
 def create_view(statement: ast.CreateView, env: Environment) -> list[Event]:
     """Raises DuplicateTable, WrongObjectType, InvalidTableDefinition (a replacement that loses columns), and what binding raises."""
     if statement.temporary:
-        raise NotSupportedError("temporary views are not supported").at(statement.position, env.text)
+        raise NotSupportedError("CREATE TEMPORARY VIEW is not supported yet").at(statement.position, env.text)
     if env.parameter_index:
         raise NotSupportedError("a view cannot have parameters").at(statement.position, env.text)
     schema, name = creation_schema(env, statement.name), statement.name.parts[-1]

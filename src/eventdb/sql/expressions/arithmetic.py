@@ -29,21 +29,22 @@ ZERO = Decimal(0)
 _ONE = Decimal(1)
 
 
-def integer_overflow(kind: str) -> NoReturn:
+def integer_overflow(kind: str, value: int | float) -> NoReturn:
     """Raise for a result outside an integer type; `kind` is the type's name."""
-    raise NumericValueOutOfRange(f"{kind} out of range")
+    shown = f"a number of {value.bit_length()} bits" if isinstance(value, int) and value.bit_length() > 256 else str(value)
+    raise NumericValueOutOfRange(f"{kind} out of range: {shown}")
 
 
 def smallint_overflow(value: int) -> NoReturn:
-    integer_overflow("smallint")
+    integer_overflow("smallint", value)
 
 
 def int_overflow(value: int) -> NoReturn:
-    integer_overflow("integer")
+    integer_overflow("integer", value)
 
 
 def bigint_overflow(value: int) -> NoReturn:
-    integer_overflow("bigint")
+    integer_overflow("bigint", value)
 
 
 OVERFLOW = {Kind.SMALLINT: smallint_overflow, Kind.INTEGER: int_overflow, Kind.BIGINT: bigint_overflow}
@@ -54,7 +55,7 @@ def check_integer(value: int, kind: Kind) -> int:
     low, high = INTEGER_RANGES[kind]
     if low <= value <= high:
         return value
-    integer_overflow(kind.value)
+    integer_overflow(kind.value, value)
 
 
 def division_by_zero() -> NoReturn:

@@ -66,7 +66,7 @@ def numeric_to_integer(value: Decimal) -> int:
 def float_to_integer(value: float) -> int:
     """float → integer, half to even."""
     if not math.isfinite(value):
-        raise NumericValueOutOfRange("integer out of range")
+        arithmetic.integer_overflow("integer", value)
     return round(value)
 
 

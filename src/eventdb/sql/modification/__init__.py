@@ -38,6 +38,6 @@ def prepare_write(statement: Write, env: Environment) -> PreparedWrite:
         case ast.Delete():
             return prepare_delete(statement, env)
         case ast.Merge():
-            raise NotSupportedError("MERGE is not supported").at(statement.position, env.text)
+            raise NotSupportedError("MERGE is not supported yet").at(statement.position, env.text)
         case ast.Truncate():
             return prepare_truncate(statement, env)

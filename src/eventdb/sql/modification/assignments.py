@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from eventdb.errors import DuplicateColumn, SQLSyntaxError
 from eventdb.model.record import replace
@@ -61,6 +61,26 @@ def _check_assignable(column: Column, expression: ast.Expression, assignment: as
         raise GeneratedAlways(
             f'column "{column.name}" can only be updated to DEFAULT', detail=f'Column "{column.name}" is {what}.', column=column.name
         ).at(assignment.position, env.text)
+
+
+def assigned_parameters(statement: ast.Node) -> Iterator[int | str]:
+    """The keys of parameters that SET clauses give to columns as they are, by themselves or as a result of CASE."""
+    found: list[ast.Assignment] = []
+    if isinstance(statement, ast.Explain):
+        statement = statement.statement
+    if isinstance(statement, ast.Update):
+        found += statement.assignments
+    elif isinstance(statement, ast.Insert) and statement.on_conflict is not None:
+        found += statement.on_conflict.assignments
+    pending: list[ast.Node | None] = [a.value for a in found]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, ast.Parameter):
+            yield value.key
+        elif isinstance(value, ast.RowValue):
+            pending += value.items
+        elif isinstance(value, ast.Case):
+            pending += [*(result for _, result in value.whens), value.otherwise]
 
 
 def default_of(column: Column) -> ast.Expression:
