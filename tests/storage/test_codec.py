@@ -326,3 +326,11 @@ def test_every_nan_comes_back_as_the_one_nan(kind: Kind, count: int) -> None:
     assert isinstance(back, events.RowsInserted)
     assert exact(back.rows) == exact(body[0].rows)
     assert back.rows[0][0] is math.nan
+
+
+def test_intervals_of_one_length_show_what_they_are() -> None:
+    """A month and thirty days are equal and yet different values."""
+    month, days = Interval(1), Interval(0, 30)
+    assert month == days
+    assert repr(month) == "Interval(months=1)"
+    assert repr(days) == "Interval(days=30)"

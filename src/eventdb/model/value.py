@@ -44,6 +44,10 @@ class Interval(timedelta):
     def __neg__(self) -> Interval:
         return Interval(-self.months, -self.whole_days, -self.time_us)
 
+    def __repr__(self) -> str:
+        parts = (("months", self.months), ("days", self.whole_days), ("microseconds", self.time_us))
+        return f"Interval({', '.join(f'{name}={value}' for name, value in parts if value)})"
+
     def __reduce__(self) -> Any:
         return (Interval, (self.months, self.whole_days, self.time_us))
 
