@@ -115,6 +115,13 @@ class Tree:
                 append(node.vals[i])
         return found
 
+    def leaf(self, key: Any) -> Leaf:
+        """The leaf where `key` is, or would be."""
+        node = self.root
+        while (kids := node.kids) is not None:
+            node = kids[bisect_right(node.keys, key)]
+        return node  # type: ignore[no-any-return]
+
     def ceiling(self, bound: Any) -> tuple[Any, Any] | None:
         """The first entry >= bound."""
         node = self.root

@@ -6,6 +6,7 @@ editing the same table freezes it first (`Editor.freeze`).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from math import floor
 from operator import itemgetter
@@ -23,11 +24,14 @@ from eventdb.storage.versions import INTEGERS, OPEN
 Key = Any
 Row = tuple[Any, ...]
 Version = tuple[int | None, Row]
+Beside = dict[int, list[Any]]
+"""By the identity of a leaf's list of entries: [that list, the rows that they lead to or None, how many are to be asked for until then]."""
 
 _MANY = 4
 """With so many past versions a row, a scan of the past seeks from row to row and does not look at each version."""
 _first = itemgetter(0)
 _ROWS_PER_LEAF = 128
+_SINGLE = 4
 _FIRST_BATCH = 32
 _BATCH = 512
 
@@ -122,7 +126,7 @@ class _Reader:
 class LiveTable(_Reader):
     """A table now."""
 
-    __slots__ = ("_flat", "_until_flat")
+    __slots__ = ("_beside", "_flat", "_until_flat")
 
     def __init__(self, data: TableData, table: Table, unchanging: bool = False) -> None:
         """`unchanging`: nobody will edit these trees, so what is found out about them may be kept."""
@@ -130,6 +134,7 @@ class LiveTable(_Reader):
         self.get = data.live.get if self._tails is None and self._normal is None else self._get
         self._flat: Flat | None = None
         self._until_flat = data.live.count // _ROWS_PER_LEAF if unchanging else None
+        self._beside: dict[int, Beside] | None = {} if unchanging and self._tails is None else None
 
     def _get(self, key: Key) -> Row | None:
         row: Row | None = self._data.live.get(key if self._normal is None else self._normal(key))
@@ -189,22 +194,49 @@ class LiveTable(_Reader):
                 yield self._padded(leaf.vals)
 
     def index(self, index_id: int) -> LiveIndex:
-        return LiveIndex(self, self._index(index_id).live)
+        beside = None if self._beside is None else self._beside.setdefault(index_id, {})
+        return LiveIndex(self, self._index(index_id).live, beside)
 
 
 class LiveIndex:
     """An index now."""
 
-    __slots__ = ("_rows_of", "_tree")
+    __slots__ = ("_beside", "_rows_of", "_tree")
 
-    def __init__(self, table: LiveTable, tree: Tree) -> None:
+    def __init__(self, table: LiveTable, tree: Tree, beside: Beside | None) -> None:
         self._rows_of = table._rows_of
         self._tree = tree
+        self._beside = beside
 
     def lookup(self, prefix: tuple[Any, ...]) -> Sequence[Row]:
         """All rows whose leading components equal `prefix`, in index order."""
-        found = self._tree.between(prefix, (*prefix, MAX_KEY))[0]
-        return self._rows_of([entry[-1] for entry in found]) if found else ()
+        high = (*prefix, MAX_KEY)
+        keys = self._tree.leaf(prefix).keys
+        i = bisect_left(keys, prefix)
+        j = bisect_left(keys, high, i)
+        if j < len(keys):
+            return self._part(keys, i, j) if i < j else ()
+        found: list[Row] = []
+        for keys, _, i, j in self._tree.slices(prefix, high, False, True):
+            found += self._part(keys, i, j)
+        return found
+
+    def _part(self, keys: list[Entry], i: int, j: int) -> list[Row]:
+        """The rows of some entries of a leaf. Of a leaf that much is read of, all rows are kept beside it: when as many entries of it have
+        been asked for as it holds, so that fetching the rest costs no more than what was fetched before."""
+        beside = self._beside
+        if beside is None or j - i < _SINGLE:
+            return self._rows_of([entry[-1] for entry in keys[i:j]])
+        known = beside.get(id(keys))
+        if known is None or known[0] is not keys:
+            known = beside[id(keys)] = [keys, None, len(keys)]  # held, so that its id stays its own
+        rows: list[Row] | None = known[1]
+        if rows is None:
+            known[2] -= j - i
+            if known[2] > 0:
+                return self._rows_of([entry[-1] for entry in keys[i:j]])
+            rows = known[1] = self._rows_of([entry[-1] for entry in keys])
+        return rows[i:j]
 
     def batches(
         self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False, size: int = _FIRST_BATCH
@@ -212,13 +244,15 @@ class LiveIndex:
         """Rows with low <= entry < high in index order or reversed; a list of at most `size` first, then larger ones."""
         parts = self._tree.slices_reversed(low, high, False, True) if reverse else self._tree.slices(low, high, False, True)
         for keys, _, i, j in parts:
-            entries = keys[i:j]
-            if reverse:
-                entries.reverse()
-            at = 0
-            while at < len(entries):
-                yield self._rows_of([entry[-1] for entry in entries[at : at + size]])
-                at += size
+            while i < j:
+                if reverse:
+                    rows = self._part(keys, max(i, j - size), j)
+                    rows.reverse()
+                    j -= size
+                else:
+                    rows = self._part(keys, i, min(i + size, j))
+                    i += size
+                yield rows
                 size = min(size * 4, _BATCH)
 
     def count(self, low: Entry | None = None, high: Entry | None = None) -> int:
