@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import system_tables
+from eventdb.engine.history import with_earlier
 from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
 from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import Sequence as SequenceDefinition
@@ -60,7 +61,9 @@ class Execution:
             found = self.opened.get(key)
             if found is None:
                 found = self.opened[key] = self.reader.table(table)
-            return found
+            if first is None or last is None:
+                return found
+            return with_earlier(self.reader, found, table, (first, last), self)
         key = (key, last)
         found = self.opened.get(key)
         if found is None:

@@ -144,7 +144,10 @@ def table_source(
 ) -> FromItem:
     """A stored table; its hidden version columns can be named too."""
     relation = next(binder.numbers)
-    columns = [Named(c.name, Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable), c.hidden) for c in table.columns]
+    # a version from before a rewrite may be without what is NOT NULL now
+    columns = [
+        Named(c.name, Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable or versions), c.hidden) for c in table.columns
+    ]
     columns += [c for c in version_columns(relation) if c.name not in table.by_name]
     plan = Scan(relation, table, alias.name if alias else table.name, moment, versions)
     return one_source(plan, columns, alias, table.name, table.schema, scope)

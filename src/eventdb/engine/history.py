@@ -1,0 +1,104 @@
+"""The versions of a table over its rewrites: what its earlier storages hold, in the shape that it has at the end of the span.
+
+A rewrite (a type change that computes values, another clustering key) gives a table a new storage. Its columns keep their ids, so a version
+from before is laid out anew by them: values of another type are cast, columns that did not exist are NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from eventdb.errors import CannotCoerce, DataError, DatatypeMismatch, NotSupportedError
+from eventdb.model.schema import Column, Table
+from eventdb.sql.definition.rows import Code
+from eventdb.sql.expressions import binder, bound
+from eventdb.sql.reader import Key, Row, StateReader, TableReader, Version
+
+Layout = Callable[[Any, Row], Row]
+
+
+class Rewritten:
+    """A table with its earlier storages: `versions` gives theirs too. Everything else is the table's own."""
+
+    def __init__(self, newest: TableReader, table: Table, earlier: Sequence[tuple[TableReader, Layout]], execution: Any) -> None:
+        self._newest = newest
+        self._table = table
+        self._earlier = earlier
+        self._execution = execution
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._newest, name)
+
+    def versions(self, first: int, last: int, key: Key = None) -> Iterator[Sequence[Version]]:
+        """Versions alive at some position in [first, last]; those of earlier storages first. Raises NotSupportedError where a value of one
+        has no form in the column's present type."""
+        slots = self._table.key_slots
+        for reader, layout in self._earlier:
+            for batch in reader.versions(first, last):
+                # what a transaction made and rewrote itself never was a version
+                found = [(end, self._laid(layout, row)) for end, row in batch if end is None or row[0] < end]
+                if key is not None:
+                    if len(slots) == 1:
+                        found = [version for version in found if (value := version[1][slots[0]]) is key or value == key]
+                    else:
+                        found = [version for version in found if tuple([version[1][slot] for slot in slots]) == key]
+                if found:
+                    yield found
+        yield from self._newest.versions(first, last, key)
+
+    def _laid(self, layout: Layout, row: Row) -> Row:
+        try:
+            return layout(self._execution, row)
+        except DataError as error:
+            raise NotSupportedError(
+                f'versions of table "{self._table.name}" from before it was rewritten do not fit the types of its columns: {error.message}',
+                hint="Read them with AS OF, or with a span that ends before the rewrite.",
+            ) from None
+
+
+def with_earlier(reader: StateReader, newest: TableReader, table: Table, span: tuple[int, int], execution: Any) -> TableReader:
+    """`newest`, the reader of `table`, with the storages that the table had earlier in the span."""
+    first, last = span
+    earlier = []
+    storages = {table.storage}
+    at = last
+    while at >= first:
+        catalog = reader.catalog_at(at)
+        then = catalog.tables.get(table.id)
+        if then is None:
+            break
+        if then.storage not in storages:
+            storages.add(then.storage)
+            earlier.append((reader.table(then, last), _layout(then, table)))
+        at = min(at, catalog.version[0]) - 1
+    return Rewritten(newest, table, earlier[::-1], execution) if earlier else newest
+
+
+def _layout(old: Table, new: Table) -> Layout:
+    """The function that makes a row of `old` one of `new`."""
+    code = Code()
+    code.places[0] = lambda slot: f"r0[{slot}]"
+    sources = ["None"] * (new.width - 1)
+    for column in new.columns:
+        before = old.by_id.get(column.id)
+        if before is not None:
+            sources[column.slot - 1] = code.value(_cast(before, column, old))
+    code.add(f"return (r0[0], {', '.join(sources)},)")
+    return code.compile("layout", "cx, r0, p=()")
+
+
+def _cast(before: Column, column: Column, table: Table) -> bound.Expr:
+    value = bound.Column(before.datatype, 0, before.slot, before.name)
+    if before.datatype == column.datatype:
+        return value
+    for context in ("assignment", "explicit"):
+        try:
+            return binder.coerce(value, column.datatype, context)
+        except (CannotCoerce, DatatypeMismatch):
+            pass
+    raise NotSupportedError(
+        f'versions of table "{table.name}" from before column "{column.name}" changed its type from {before.datatype} to '
+        f"{column.datatype} are not supported: there is no cast",
+        hint="Read them with AS OF, or with a span that ends before the change.",
+    )
