@@ -73,11 +73,12 @@ class _Reader:
 
         A version is (the transaction that ended it or None, row).
         """
-        if key is not None:
-            alive = self._versions_of(key if self._normal is None else self._normal(key), first, last)
-            if alive:
-                yield self._finished(alive)
-            return
+        if key is None:
+            return self._all_versions(first, last)
+        alive = self._versions_of(key if self._normal is None else self._normal(key), first, last)
+        return iter((self._finished(alive),) if alive else ())
+
+    def _all_versions(self, first: int, last: int) -> Iterator[Sequence[Version]]:
         data = self._data
         closed = data.closed_at
         versions = data.shape.versions
