@@ -217,7 +217,9 @@ class SortKey(NamedTuple):
 
 
 def sort_key(key: OrderKey, relation: int) -> SortKey | None:
-    target = _target(key.expression, relation)
+    expression = key.expression
+    starts = isinstance(expression, Column) and expression.relation == relation and expression.ordinal == 0
+    target = 0 if starts else _target(expression, relation)
     return SortKey(target, key.descending, key.nulls_first, key.expression.nullable) if target is not None else None
 
 
@@ -230,7 +232,7 @@ def ordered_access(
     that a partial index meets by itself come back as `implied`.
     """
     if node.versions:
-        return None
+        return node if _in_version_order(node, keys) else None
     keys = _varying(node, keys, conditions)
     by_key = _in_key_order(node, keys)
     if by_key is not None:
@@ -253,6 +255,13 @@ def ordered_access(
             bounds = Bounds(node.keys[0])
             return IndexRange(**_plain(node), index=node.index, bounds=bounds, ordered=True, reverse=reverse)
     return None
+
+
+def _in_version_order(node: Access, keys: Sequence[SortKey]) -> bool:
+    """Whether `keys` begin with the start, oldest first, and `node` gives the versions of one row: they come in that order."""
+    if not isinstance(node, KeyLookup) or len(node.keys) != 1 or not keys:
+        return False
+    return keys[0].target == 0 and not keys[0].descending
 
 
 def _varying(node: Access, keys: Sequence[SortKey], conditions: Sequence[Expr]) -> list[SortKey]:
