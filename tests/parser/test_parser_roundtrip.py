@@ -201,3 +201,9 @@ def test_query_survives_its_text(chance: Random) -> None:
     """A query's text parses back to it."""
     tree = Trees(chance).query(2)
     assert parse_query(render(tree)) == tree, render(tree)
+
+
+def test_a_boolean_is_no_precision() -> None:
+    """TRUE and FALSE are integers to Python; CURRENT_TIMESTAMP(FALSE) would not parse."""
+    call = ast.Function(("current_timestamp",), (ast.Literal(False),))
+    assert parse_expression(render(call)) == call

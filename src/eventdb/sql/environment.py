@@ -42,8 +42,8 @@ class Environment(Record, frozen=False):
     """What a statement is bound in.
 
     `text`: the statement's text, for the place in errors. `parameter_types`: one entry for each parameter, None until its type is
-    known; the binder fills in what it infers from the context. `parameter_index`: parameter key → ordinal. `moment` binds
-    a FOR SYSTEM_TIME clause; what it gives is recorded by the caller, since a plan holds only as long as those catalogs are the ones met again.
+    known; the binder fills in what it infers from the context. `parameter_index`: parameter key → ordinal. `moment` binds a
+    FOR SYSTEM_TIME clause; what it gives is recorded by the caller, since a plan holds only as long as those catalogs are met again.
     """
 
     text: str

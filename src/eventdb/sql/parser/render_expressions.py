@@ -226,7 +226,7 @@ def _special_call(node: ast.Function) -> str | None:
             return f"{word}({comma(node.arguments)})"
         case word, () if word in NILADIC:
             return word.upper()
-        case word, (ast.Literal(value=int() as precision),) if word in NILADIC and precision >= 0:
+        case word, (ast.Literal(value=int() as precision),) if word in NILADIC and type(precision) is int and precision >= 0:
             return f"{word.upper()}({precision})"
     return None
 
