@@ -26,3 +26,17 @@ def test_versions_of_a_row_by_start() -> None:
     both = connection.execute("SELECT v FROM t FOR SYSTEM_TIME ALL WHERE id IN (1, 2) ORDER BY row_start_tx").fetchall()
     assert both == everything
     connection.close()
+
+
+def test_versions_of_a_key_that_was_another_column() -> None:
+    """After a change of the primary key the versions of one key of now, which belonged to several keys then, come by their start too."""
+    connection = eventdb.connect(":memory:", autocommit=True)
+    connection.execute("CREATE TABLE t (id INTEGER CONSTRAINT t_key PRIMARY KEY, name TEXT NOT NULL)")
+    connection.execute("INSERT INTO t VALUES (2, 'a')")
+    connection.execute("DELETE FROM t WHERE id = 2")
+    connection.execute("INSERT INTO t VALUES (1, 'a')")
+    connection.execute("ALTER TABLE t DROP CONSTRAINT t_key")
+    connection.execute("ALTER TABLE t ADD PRIMARY KEY (name)")
+    text = "SELECT id FROM t FOR SYSTEM_TIME ALL WHERE name = 'a' ORDER BY row_start_tx"
+    assert connection.execute(text).fetchall()[:2] == [(2,), (1,)]
+    connection.close()

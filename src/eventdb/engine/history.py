@@ -35,6 +35,7 @@ class Rewritten:
         has no form in the column's present type."""
         slots = self._table.key_slots
         for reader, layout in self._earlier:
+            of_key: list[Version] = []
             for batch in reader.versions(first, last):
                 # what a transaction made and rewrote itself never was a version
                 found = [(end, self._laid(layout, row)) for end, row in batch if end is None or row[0] < end]
@@ -43,8 +44,13 @@ class Rewritten:
                         found = [version for version in found if (value := version[1][slots[0]]) is key or value == key]
                     else:
                         found = [version for version in found if tuple([version[1][slot] for slot in slots]) == key]
-                if found:
+                if key is not None:
+                    of_key += found
+                elif found:
                     yield found
+            if of_key:
+                # one key of now may have been several then, so their versions lie in another order
+                yield sorted(of_key, key=lambda version: version[1][0])
         yield from self._newest.versions(first, last, key)
 
     def _laid(self, layout: Layout, row: Row) -> Row:
