@@ -66,6 +66,7 @@ def execute(txn: Transaction, prepared: PreparedWrite, execution: Execution, par
     except BaseException:
         if len(txn.events) > before:
             _forget_numbers(txn, before)
+            assert len(txn.events) == before  # nothing waits here, so no row may be left
         raise
 
 
@@ -90,7 +91,7 @@ def join(txn: Transaction, prepared: Any, execution: Execution, p: Parameters) -
 def _forget_numbers(txn: Transaction, before: int) -> None:
     """Put sequences back to where they stood `before`, so that a failed statement leaves no event; their values stay used up.
 
-    What else stands there are rows of earlier statements that waited and were flushed meanwhile: they stay.
+    What else stands there are rows of earlier statements that waited (see `join`) and were flushed meanwhile: they stay.
     """
     since = txn.events[before:]
     for event in since:

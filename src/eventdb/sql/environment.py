@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from eventdb.errors import NotSupportedError
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType
 from eventdb.model.record import Record, field
@@ -35,7 +36,8 @@ MomentBinder = Callable[["ast.SystemTime"], BoundMoment]
 
 
 def no_moments(clause: ast.SystemTime) -> BoundMoment:
-    raise NotImplementedError("no time travel in this environment")
+    """Refuse the clause: in expressions of definitions, and in plans that are kept. Raises NotSupportedError."""
+    raise NotSupportedError("FOR SYSTEM_TIME cannot stand here", position=clause.position)
 
 
 class Environment(Record, frozen=False):
