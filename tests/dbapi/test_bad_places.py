@@ -250,7 +250,7 @@ def test_each_write_fails_once(tmp_path: Path, code: int) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a TEXT)")
         found = {row[0] for row in connection.execute("SELECT id FROM t WHERE id <= 1000")}
         assert found >= set(done), at
-        connection.verify()
+        connection.verify().raise_for_problems()
         connection.close()
 
 
@@ -339,5 +339,5 @@ def test_interrupted_inside_commit(tmp_path: Path, at: int) -> None:
     connection.close()
     assert rows_in(path) in expected
     connection = eventdb.connect(path)
-    connection.verify()
+    connection.verify().raise_for_problems()
     connection.close()

@@ -50,7 +50,7 @@ def groups(path: Path) -> list[int]:
     """Which transactions of the workload are there; each must be whole."""
     connection = eventdb.connect(path)
     try:
-        connection.verify()
+        connection.verify().raise_for_problems()
         try:
             rows = connection.execute("SELECT n, i FROM t ORDER BY n, i").fetchall()
         except eventdb.ProgrammingError:

@@ -115,7 +115,7 @@ def test_processes_share_a_database(tmp_path: Path) -> None:
         assert writer.exitcode == 0
     assert connection.execute("SELECT n FROM counter").fetchone() == (80,)
     assert connection.execute("SELECT count(*), count(DISTINCT id) FROM line").fetchone() == (80, 80)
-    connection.verify()
+    connection.verify().raise_for_problems()
     connection.close()
 
 

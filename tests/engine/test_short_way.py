@@ -89,7 +89,7 @@ def test_single_row_writes_like_a_dictionary(isolation: str, seed: int) -> None:
                 committed = dict(rows)
             saved = None
     connection.commit()
-    connection.database.verify()
+    connection.verify().raise_for_problems()
     assert contents(connection) == [(k, *row) for k, row in sorted(rows.items())]
 
 

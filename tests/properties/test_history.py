@@ -53,7 +53,7 @@ def check_all(path: Path, workload: Workload) -> None:
             finally:
                 pinned.close()
         check_lookups(with_closing, workload)
-        with_closing.verify()
+        with_closing.verify().raise_for_problems()
     finally:
         with_closing.close()
 

@@ -116,5 +116,5 @@ def test_a_database_after_a_thousand_transactions(tmp_path: Path) -> None:
     assert (report.snapshot, report.replayed) == (902, 100)
     assert list(differences(state, again)) == []
     again.tables[2].past.put((7 << 40) + 900, (850, 7, -1))
-    assert any("past versions" in problem for problem in verify(log, again).problems)
+    assert any("past versions" in problem.message for problem in verify(log, again).problems)
     log.close()

@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventdb import errors
 from eventdb.dbapi.cursor import Cursor
@@ -23,6 +23,9 @@ from eventdb.engine.session import Session
 from eventdb.engine.settings import Settings, isolation_level
 from eventdb.errors import ActiveTransaction, InterfaceError
 from eventdb.storage.files import Files
+
+if TYPE_CHECKING:
+    from eventdb.storage.verification import Progress, Verification
 
 _Self = TypeVar("_Self", bound="Connection")
 
@@ -264,10 +267,18 @@ class Connection:
             self.session.check_open()
             self.database.checkpoint()
 
-    def verify(self) -> None:
-        """Check log and state. Raises DataCorrupted."""
-        self.session.check_open()
-        self.database.verify()
+    def verify(self, progress: Progress | None = None) -> Verification:
+        """Check the whole database as it is committed: every hash of the log and the chain, state and snapshots against a replay of the
+        log, indexes against rows, rows against the declared constraints.
+
+        Problems are in the report that it gives, not raised: `report.ok`, `report.problems`, `report.raise_for_problems()`. `progress(what,
+        done, total)` is called on the way. Reads everything, and takes memory for a second copy of the database.
+        """
+        from eventdb.engine.verification import verify
+
+        with self.lock:
+            self.session.check_open()
+            return verify(self.session, progress)
 
     # life
 

@@ -6,6 +6,7 @@ connection its own, ":memory:name" one that is shared under that name. `head` is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -20,7 +21,7 @@ from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
 from eventdb.sql.definition.indexes import index_keys
 from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
-from eventdb.storage.recovery import open_database
+from eventdb.storage.recovery import SNAPSHOTS, open_database
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 
@@ -70,7 +71,7 @@ class Database:
         self._recent_sizes: deque[int] = deque()
         self._recent_bytes = 0
         self._closed = False
-        self._snapshots = None if path is None or read_only else SnapshotStore(os.path.join(path, "snapshots"), files)
+        self._snapshots = None if path is None or read_only else SnapshotStore(os.path.join(path, SNAPSHOTS), files)
         self._snapshot_lock = threading.Lock()
         self._snapshot_thread: threading.Thread | None = None
         self._snapshot_number = self.head.number
@@ -137,7 +138,7 @@ class Database:
                 session.forget_plans()
         self.head = states[-1]
         if self.verify_commits:
-            self.verify()
+            self.check()
         if self._snapshots is not None and (
             self.head.number - self._snapshot_number >= SNAPSHOT_EVENTS or self._pending_bytes >= SNAPSHOT_BYTES
         ):
@@ -176,8 +177,15 @@ class Database:
 
     # checking
 
-    def verify(self) -> None:
-        """Check the head against itself (indexes against rows, order of pages). Raises DataCorrupted."""
+    @contextlib.contextmanager
+    def snapshots_at_rest(self) -> Iterator[SnapshotStore | None]:
+        """The snapshots, while this process writes no new one; None for a database in memory."""
+        with self._snapshot_lock:
+            yield None if self.path is None else SnapshotStore(os.path.join(self.path, SNAPSHOTS), self.files)
+
+    def check(self) -> None:
+        """Check the head against itself (indexes against rows, order of pages), as after each commit under EVENTDB_VERIFY=1. Raises
+        DataCorrupted. `Connection.verify` checks everything."""
         from eventdb.storage.verify import check_state
 
         check_state(self.head)

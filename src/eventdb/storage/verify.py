@@ -1,15 +1,18 @@
 """The database checks itself: the log against its hashes, a state and its snapshots against the log, indexes against rows.
 
-    verify(log, state)     everything; reads the whole log and every page
+    verify(log, state)     everything that storage knows of; reads the whole log and every page. `engine.verification` adds what it takes
+                           SQL for: constraints
     check_state(state)     what a commit may have broken: run after every commit under EVENTDB_VERIFY=1. Tables that changed are checked
                            whole up to 5,000 rows and past versions; of larger ones counts and a sample, another one each time
+
+A log that begins above transaction 1 (retention) is replayed from the oldest snapshot behind its beginning; the transactions up to that are
+checked by their hashes alone.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -19,11 +22,13 @@ from eventdb.model.value import NAN_KEY
 from eventdb.storage import btree
 from eventdb.storage.btree import Tree
 from eventdb.storage.index import Entry, EntryRule, IndexData
-from eventdb.storage.log.base import EventLog
+from eventdb.storage.log.base import EventLog, Record
+from eventdb.storage.log.chain import body_hash
 from eventdb.storage.recovery import apply_record
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 from eventdb.storage.table import Shape, TableData
+from eventdb.storage.verification import Progress, Verification
 
 Report = Callable[[str], None]
 Interval = tuple[int, int | None]
@@ -32,23 +37,14 @@ QUICK_ROWS = 5000
 """Tables with more rows and past versions are checked by sample after a commit."""
 _SAMPLE = 16
 """So many rows, past versions and entries of each index are looked at then."""
-_MOST_PROBLEMS = 100
+_MOST_BREAKS = 20
+"""After so many damaged places in the log nothing more of it is read."""
+_STEP = 256
+"""After so many transactions progress is told."""
 
-
-@dataclass
-class Verification:
-    """What `verify` found: `transactions` read and applied, `rows` and `versions` (superseded ones) compared, `snapshots` loaded and
-    compared; `problems` a line each, none if all is well."""
-
-    transactions: int = 0
-    rows: int = 0
-    versions: int = 0
-    snapshots: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def report(self, problem: str) -> None:
-        if len(self.problems) < _MOST_PROBLEMS:
-            self.problems.append(problem)
+ExpectedBodyHash = Callable[[int], bytes | None]
+"""Given the number of a transaction whose body has not the hash of its header: the hash that the newest receipt in the chain says the body
+has now, None where there is no receipt."""
 
 
 def check_state(state: State) -> None:
@@ -78,37 +74,47 @@ def check_state(state: State) -> None:
         raise DataCorrupted(f"state {state.number} contradicts itself: " + "; ".join(problems[:10]))
 
 
-def verify(log: EventLog, state: State, snapshots: SnapshotStore | None = None) -> Verification:
-    """Read the whole log (each record against its checksum, its hash and the chain), apply it to an empty state, and compare with `state`,
-    with every snapshot and with every index, present and past.
+def verify(
+    log: EventLog,
+    state: State,
+    snapshots: SnapshotStore | None = None,
+    expected_body_hash: ExpectedBodyHash | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Read the whole log (each record against its checksum, its hashes and the chain), apply it to an empty state, and compare with
+    `state`, with every snapshot and with every index, present and past.
 
     Problems are reported, not raised.
     """
-    found = Verification()
+    found = Verification(log.log_id.hex(), log.first, state.number)
+    tell = progress or _silent
     stored = _snapshots(log, state, snapshots, found)
-    if log.first > 1:
-        found.report(f"the log begins at transaction {log.first}: what came before cannot be checked against it")
-        made = None
-    else:
-        made = _replayed(log, state, stored, found)
+    made = _LogCheck(log, state, stored, found, expected_body_hash, tell).run()
     if made is not None:
         for problem in differences(made, state):
-            found.report(f"the state differs from the log: {problem}")
-    try:
-        for data in state.tables.values():
-            found.rows += data.live.count
-            found.versions += data.past.count
-            name = data.shape.table.name
+            found.report("state", f"the state differs from the log: {problem}")
+    for done, data in enumerate(state.tables.values()):
+        tell("tables", done, len(state.tables))
+        found.tables += 1
+        found.rows += data.live.count
+        found.versions += data.past.count
+        name = data.shape.table.name
 
-            def report(problem: str, name: str = name) -> None:
-                found.report(f'table "{name}": {problem}')
+        def report(problem: str, name: str = name) -> None:
+            found.report("table", f'table "{name}": {problem}')
 
+        try:
             _check_trees(data, report)
             for index in data.indexes.values():
+                found.entries += index.live.count + index.past.count
                 _check_history(state, data, index, report)
-    except Error as error:
-        found.report(error.message)
+        except Error as error:
+            report(error.message)
     return found
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
 
 
 def differences(one: State, other: State) -> Iterator[str]:
@@ -183,26 +189,80 @@ def _snapshots(log: EventLog, state: State, store: SnapshotStore | None, found: 
     if store is None:
         return {}
     problems: list[str] = []
-    stored = {made.number: made for made in store.load_all(log, state.index_keys, problems)}
+    stored = {made.number: made for made in store.load_all(log, state.index_keys, problems) if made.number <= state.number}
     for problem in problems:
-        found.report(problem)
+        found.report("snapshot", problem)
     return stored
 
 
-def _replayed(log: EventLog, state: State, stored: dict[int, State], found: Verification) -> State | None:
-    made = State.empty(state.index_keys)
-    try:
-        for record in log.read(0, state.number):
-            made = apply_record(made, record)
-            found.transactions += 1
-            if made.number in stored:
-                found.snapshots += 1
-                for problem in differences(made, stored[made.number]):
-                    found.report(f"the snapshot of transaction {made.number} differs from the log: {problem}")
-    except Error as error:
-        found.report(error.message)
-        return None
-    return made
+class _LogCheck:
+    """One pass over the log: hashes of everything, and a replay from the beginning or, behind a horizon, from the oldest snapshot."""
+
+    def __init__(
+        self, log: EventLog, state: State, stored: dict[int, State], found: Verification, expected: ExpectedBodyHash | None, tell: Progress
+    ) -> None:
+        self._log = log
+        self._last = state.number
+        self._stored = stored
+        self._found = found
+        self._expected = expected
+        self._tell = tell
+        self._made: State | None = State.empty(state.index_keys)
+        if log.first > 1:
+            base = min((number for number in stored if number >= log.first - 1), default=None)
+            self._made = None if base is None else stored[base]
+            if base is None:
+                found.report("snapshot", f"the log begins at transaction {log.first}, and no snapshot holds what came before it")
+
+    def run(self) -> State | None:
+        """The state that the log gives, None where it cannot be had; what is damaged is reported, and what follows is read all the same."""
+        done, breaks = self._log.first - 1, 0
+        while done < self._last and breaks < _MOST_BREAKS:
+            try:
+                for record in self._log.read(done, self._last):
+                    self._check(record)
+                    done = record.header.number
+            except Error as error:
+                breaks += 1
+                done += 1
+                self._made = None
+                self._found.report("log", error.message, done)
+            else:
+                break
+        if breaks == _MOST_BREAKS:
+            self._found.report("log", f"nothing after transaction {done} was read")
+        return self._made
+
+    def _check(self, record: Record) -> None:
+        number, found = record.header.number, self._found
+        if number % _STEP == 0:
+            self._tell("log", number, self._last)
+        found.transactions += 1
+        digest = body_hash(record.body)
+        if digest != record.header.body:
+            if self._expected is not None and self._expected(number) == digest:
+                found.redactions.append(number)
+            else:
+                found.report("log", f"the body of transaction {number} has not the hash that its header names", number)
+        if self._made is None or number <= self._made.number:
+            return
+        try:
+            made = self._made = apply_record(self._made, record)
+        except Error as error:
+            found.report("log", error.message, number)
+            self._made = None
+            return
+        found.replayed += 1
+        if number in self._stored:
+            self._compare(made, self._stored[number])
+
+    def _compare(self, made: State, stored: State) -> None:
+        self._found.snapshots += 1
+        try:
+            for problem in differences(made, stored):
+                self._found.report("snapshot", f"the snapshot of transaction {made.number} differs from the log: {problem}", made.number)
+        except Error as error:
+            self._found.report("snapshot", error.message, made.number)
 
 
 # trees
