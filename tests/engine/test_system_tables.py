@@ -91,6 +91,16 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
         ("t_pkey", True, True, True, 1, "a", None, False, None), ("t_pkey", True, True, True, 2, "b", None, False, None),
         ("t_u", True, False, False, 1, "e", None, False, None),
     ],
+    "SELECT constraint_name, constraint_type, ordinal_position, column_name, referenced_schema, referenced_table, referenced_column,"
+    " update_rule, delete_rule, is_deferrable, initially_deferred, nulls_distinct, check_clause FROM eventdb.constraints"
+    " WHERE table_name IN ('p', 't')": [
+        ("p_code", "UNIQUE", 1, "code", None, None, None, None, None, False, False, True, None),
+        ("p_pkey", "PRIMARY KEY", 1, "id", None, None, None, None, None, False, False, None, None),
+        ("t_c", "CHECK", None, None, None, None, None, None, None, False, False, None, "c > 0"),
+        ("t_p", "FOREIGN KEY", 1, "a", "public", "p", "id", "SET NULL", "CASCADE", True, True, None, None),
+        ("t_pkey", "PRIMARY KEY", 1, "a", None, None, None, None, None, False, False, None, None),
+        ("t_pkey", "PRIMARY KEY", 2, "b", None, None, None, None, None, False, False, None, None),
+    ],
 }  # fmt: skip
 
 

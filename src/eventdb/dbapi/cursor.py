@@ -214,9 +214,9 @@ class Cursor:
         return self._rows
 
     def close(self) -> None:
-        """Give up the result. May be called again."""
+        """Give up the result; `rowcount` and `lastrowid` stay. May be called again."""
         self._closed = True
-        self._give(_NOTHING, None)
+        self._columns = self._rows = self._text = None
 
     def __enter__(self: _Self) -> _Self:
         self._check_open()

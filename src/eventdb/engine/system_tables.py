@@ -85,6 +85,33 @@ def _indexes(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
                 )  # fmt: skip
 
 
+@_table(
+    "eventdb", "constraints", schema_name=TEXT, table_name=TEXT, constraint_name=TEXT, constraint_type=TEXT, ordinal_position=INTEGER,
+    column_name=TEXT, referenced_schema=TEXT, referenced_table=TEXT, referenced_column=TEXT, match_option=TEXT, update_rule=TEXT,
+    delete_rule=TEXT, is_deferrable=BOOLEAN, initially_deferred=BOOLEAN, nulls_distinct=BOOLEAN, check_clause=TEXT, comment=TEXT,
+)  # fmt: skip
+def _all_constraints(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
+    """A row for each column of a key, one for a check: what information_schema has in six relations that are joined by names alone."""
+    for table, constraint in _constraints(catalog):
+        head = (table.schema, table.name, constraint.name, _kind(constraint))
+        deferrable, deferred = getattr(constraint, "deferrable", False), getattr(constraint, "deferred", False)
+        if isinstance(constraint, Check):
+            yield (*head, *(None,) * 8, deferrable, deferred, None, constraint.expression, constraint.comment)
+            continue
+        rules: tuple[Any, ...] = (None, None, None)
+        if isinstance(constraint, ForeignKey):
+            parent = catalog.tables[constraint.referenced_table]
+            rules = ("FULL" if constraint.match_full else "SIMPLE", constraint.on_update.value, constraint.on_delete.value)
+        distinct = constraint.nulls_distinct if isinstance(constraint, Unique) and not constraint.primary else None
+        for place, column in enumerate(constraint.columns):
+            target: tuple[Any, ...] = (None, None, None)
+            if isinstance(constraint, ForeignKey):
+                target = (parent.schema, parent.name, parent.by_id[constraint.referenced_columns[place]].name)
+            yield (
+                *head, place + 1, table.by_id[column].name, *target, *rules, deferrable, deferred, distinct, None, constraint.comment
+            )  # fmt: skip
+
+
 # information_schema
 
 

@@ -1,0 +1,23 @@
+"""SQLAlchemy's dialect for eventdb.
+
+    from sqlalchemy import create_engine
+
+    engine = create_engine("eventdb:///shop.eventdb")
+
+`insert` is SQLAlchemy's with `on_conflict_do_update` and `on_conflict_do_nothing`. The dialect sees eventdb's public names only.
+
+The modules
+    dialect.py        urls, connections, transactions, isolation levels, pooling
+    compiler.py       expressions and statements to SQL
+    ddl.py            tables, indexes, sequences, type names to SQL
+    types.py          SQL types to Python and back
+    reflection.py     tables as they stand in the database
+    dml.py            INSERT with ON CONFLICT
+    provision.py, requirements.py   for SQLAlchemy's own test suite
+"""
+
+from eventdb_sqlalchemy.dialect import EventDBDialect
+from eventdb_sqlalchemy.dml import Insert, insert
+from eventdb_sqlalchemy.types import BYTEA, INTERVAL, JSON, TIME, TIMESTAMP
+
+__all__ = ["BYTEA", "INTERVAL", "JSON", "TIME", "TIMESTAMP", "EventDBDialect", "Insert", "insert"]

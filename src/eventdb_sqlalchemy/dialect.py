@@ -1,0 +1,202 @@
+"""The dialect: urls, connections, transactions, isolation levels, pooling.
+
+    eventdb:///shop.eventdb           a directory, relative to where the program runs
+    eventdb:////var/lib/shop.eventdb  an absolute path
+    eventdb://                        in memory, of this engine alone; all its connections see the same database
+    eventdb:///:memory:shop           in memory, shared by the engines and connections of the process that say this name
+
+The url's query takes the driver's arguments: `?durability=os&actor=ann`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import weakref
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import exc, pool, schema
+from sqlalchemy.engine import URL, default
+from sqlalchemy.engine.interfaces import BindTyping
+
+from eventdb_sqlalchemy.compiler import EventDBCompiler, EventDBIdentifierPreparer
+from eventdb_sqlalchemy.ddl import EventDBDDLCompiler, EventDBTypeCompiler
+from eventdb_sqlalchemy.reflection import Reflection
+from eventdb_sqlalchemy.types import COLSPECS
+
+ISOLATION_LEVELS = ("SERIALIZABLE", "SNAPSHOT", "AUTOCOMMIT")
+_MEMORY = ":memory:"
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(text)
+
+
+def _moment(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+_ARGUMENTS: Mapping[str, Callable[[str], Any]] = {
+    "as_of": _moment, "read_only": _flag, "timeout": float, "durability": str, "actor": str, "reason": str, "correlation_id": str,
+    "metadata": json.loads, "timezone": str,
+}  # fmt: skip
+"""Arguments of `eventdb.connect` that a url can carry, and how they are read."""
+
+
+class EventDBExecutionContext(default.DefaultExecutionContext):
+    """One execution."""
+
+    def fire_sequence(self, seq: Any, type_: Any) -> Any:
+        compiler: Any = self.dialect.statement_compiler(self.dialect, None)
+        return self._execute_scalar(f"SELECT {compiler.visit_sequence(seq)}", type_)
+
+
+class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
+    """SQLAlchemy's view of eventdb."""
+
+    name = "eventdb"
+    driver = "eventdb"
+    supports_statement_cache = True
+
+    statement_compiler = EventDBCompiler
+    ddl_compiler = EventDBDDLCompiler
+    type_compiler_cls = EventDBTypeCompiler
+    preparer = EventDBIdentifierPreparer
+    execution_ctx_cls = EventDBExecutionContext
+    colspecs = COLSPECS
+    poolclass = pool.QueuePool
+
+    bind_typing = BindTyping.RENDER_CASTS
+
+    supports_native_boolean = True
+    supports_native_decimal = True
+    supports_native_uuid = True
+    returns_native_bytes = True
+
+    supports_alter = True
+    supports_comments = True
+    supports_constraint_comments = True
+    supports_identity_columns = True
+    supports_sequences = True
+    sequences_optional = True
+    supports_default_values = True
+    supports_default_metavalue = True
+    supports_multivalues_insert = True
+    supports_is_distinct_from = True
+    supports_for_update_of = True
+    supports_server_side_cursors = True
+    tuple_in_values = False
+    div_is_floordiv = True
+
+    postfetch_lastrowid = True
+    insert_returning = True
+    update_returning = True
+    delete_returning = True
+    update_returning_multifrom = True
+    delete_returning_multifrom = True
+    # The driver's executemany gives the rows of RETURNING in the order of the parameters, so INSERT needs no rewriting into many VALUES.
+    use_insertmanyvalues = False
+    insert_executemany_returning = True
+    insert_executemany_returning_sort_by_parameter_order = True
+    update_executemany_returning = True
+    delete_executemany_returning = True
+
+    construct_arguments = [  # noqa: RUF012
+        (schema.Index, {"where": None, "nulls_not_distinct": None}),
+        (schema.UniqueConstraint, {"nulls_not_distinct": None}),
+    ]
+
+    def __init__(self, json_serializer: Any = None, json_deserializer: Any = None, paramstyle: Any = None, **kw: Any) -> None:
+        # A name is one parameter however often it is written, so that `GROUP BY x + :a` is known to be what is selected; `?` is not.
+        super().__init__(paramstyle=paramstyle or "named", **kw)
+        self._json_serializer = json_serializer
+        self._json_deserializer = json_deserializer
+        self._anchor: Any = None
+
+    @classmethod
+    def import_dbapi(cls) -> ModuleType:
+        import eventdb
+
+        return eventdb
+
+    # connecting
+
+    def create_connect_args(self, url: URL) -> Any:
+        """The arguments of `eventdb.connect`. Raises ArgumentError for a url that names a server or an argument that is none."""
+        if url.host or url.port or url.username or url.password:
+            raise exc.ArgumentError(
+                f"invalid eventdb url {url}: a path follows three slashes, eventdb:///relative.eventdb, or four, eventdb:////absolute"
+            )
+        options: dict[str, Any] = {}
+        for name, text in url.query.items():
+            if name not in _ARGUMENTS or not isinstance(text, str):
+                raise exc.ArgumentError(f"invalid argument {name!r} in the eventdb url; there are {', '.join(_ARGUMENTS)}")
+            try:
+                options[name] = _ARGUMENTS[name](text)
+            except ValueError:
+                raise exc.ArgumentError(f"invalid value {text!r} of argument {name!r} in the eventdb url") from None
+        database = url.database or _MEMORY
+        if database == _MEMORY:
+            database = f"{_MEMORY}{uuid.uuid4().hex}"
+        return [database], options
+
+    def connect(self, *arguments: Any, **options: Any) -> Any:
+        """A connection. A database in memory lives as long as its engine, not only while one of its connections is open."""
+        if self._anchor is None and str(arguments[0]).startswith(_MEMORY):
+            self._anchor = self.loaded_dbapi.connect(*arguments)
+            weakref.finalize(self, self._anchor.close)
+        return self.loaded_dbapi.connect(*arguments, **options)
+
+    def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
+        text = connection.exec_driver_sql("SHOW server_version").scalar()
+        return tuple(int(part) for part in text.split(".") if part.isdecimal())
+
+    def _get_default_schema_name(self, connection: Any) -> str:
+        return str(connection.exec_driver_sql("SELECT current_schema()").scalar())
+
+    def do_ping(self, dbapi_connection: Any) -> bool:
+        dbapi_connection.cursor().close()
+        return True
+
+    def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
+        """Whether the connection is of no use any more: it was closed, or belongs to a process that this one was forked from."""
+        return isinstance(e, self.loaded_dbapi.InterfaceError) and e.sqlstate == "08003" and (connection is None or _is_closed(connection))
+
+    # transactions
+
+    def get_isolation_level_values(self, dbapi_conn: Any) -> tuple[str, ...]:  # type: ignore[override]
+        return ISOLATION_LEVELS
+
+    def get_default_isolation_level(self, dbapi_conn: Any) -> str:  # type: ignore[override]
+        return str(dbapi_conn.isolation_level).upper()
+
+    def get_isolation_level(self, dbapi_connection: Any) -> str:  # type: ignore[override]
+        return "AUTOCOMMIT" if dbapi_connection.autocommit else str(dbapi_connection.isolation_level).upper()
+
+    def set_isolation_level(self, dbapi_connection: Any, level: str) -> None:
+        dbapi_connection.autocommit = level == "AUTOCOMMIT"
+        if level != "AUTOCOMMIT":
+            dbapi_connection.isolation_level = level.lower()
+
+    def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:
+        return bool(dbapi_conn.autocommit)
+
+
+def _is_closed(connection: Any) -> bool:
+    driver = getattr(connection, "dbapi_connection", connection)
+    if driver is None or driver.closed:
+        return True
+    try:
+        driver.cursor().close()
+    except driver.InterfaceError:
+        return True
+    return False
+
+
+dialect = EventDBDialect
