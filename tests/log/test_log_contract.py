@@ -1,4 +1,4 @@
-"""What every `EventLog` must do: one set of tests, run on the log in memory and on the log in a directory."""
+"""What every `EventLog` must do: one set of tests, run on the log in memory, on the log in a directory and on that of a fork."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from eventdb.model.transaction import Provenance
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import Appended, Conflict, Proposal, RecordTooLarge, Unavailable
 from eventdb.storage.log.directory import DirectoryLog
+from eventdb.storage.log.fork import ForkLog
 from eventdb.storage.log.memory import MemoryLog
 
 
@@ -26,13 +27,16 @@ def fill(log: Any, count: int, size: int = 10) -> None:
         assert isinstance(log.append([proposal(log.head + 1, size)], log.head), Appended)
 
 
-@pytest.fixture(params=["memory", "directory", "small segments"])
+@pytest.fixture(params=["memory", "directory", "small segments", "fork"])
 def make(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Callable[..., Any]]:
     made: list[Any] = []
 
     def build(**options: Any) -> Any:
         if request.param == "memory":
             log: Any = MemoryLog(**options)
+        elif request.param == "fork":
+            origin = MemoryLog()
+            log = ForkLog(origin, 0, origin.head_hash, 0, **options)
         else:
             size = 400 if request.param == "small segments" else 1 << 20
             log = DirectoryLog(tmp_path / "log", segment_size=size, **options)
@@ -199,3 +203,45 @@ class TestEventLog:
             list(log.read())
         with pytest.raises(Unavailable, match="closed"):
             log.sync()
+
+
+class TestForkLog:
+    @pytest.mark.parametrize("at", [0, 1, 7, 20])
+    def test_it_is_the_origin_up_to_the_fork_and_its_own_from_there(self, at: int) -> None:
+        origin = MemoryLog()
+        fill(origin, 20)
+        before = list(origin.read())
+        head, moment = (before[at - 1].hash, before[at - 1].header.time) if at else (chain.genesis(origin.log_id), 0)
+        log = ForkLog(origin, at, head, moment)
+        for number in range(at, at + 5):
+            assert isinstance(log.append([proposal(100 + number)], number), Appended)
+        fill(origin, 3)
+        records = list(log.read())
+        assert records[:at] == before[:at]
+        assert [record.header.number for record in records] == list(range(1, at + 6))
+        previous = chain.genesis(log.log_id)
+        for record in records:
+            assert record.header.previous == previous
+            previous = record.hash
+        assert previous == log.head_hash
+        for after in range(at + 6):
+            for until in range(after, at + 6):
+                assert list(log.read(after, until)) == records[after:until]
+        assert list(origin.read(0, 20)) == before
+        assert origin.head == 23
+
+    def test_what_the_origin_gave_up_is_gone_here_too(self) -> None:
+        origin = MemoryLog()
+        fill(origin, 10)
+        last = next(origin.read(7, 8))
+        log = ForkLog(origin, 8, last.hash, last.header.time)
+        fill(log, 2)
+        origin.truncate(4)
+        assert log.first == 4
+        with pytest.raises(SnapshotTooOld):
+            list(log.read(2))
+        assert [record.header.number for record in log.read(3)] == [4, 5, 6, 7, 8, 9, 10]
+        log.truncate(9)
+        assert log.first == 9
+        assert [record.header.number for record in log.read(8)] == [9, 10]
+        assert origin.first == 4

@@ -36,6 +36,7 @@ def connect(
     autocommit: bool = False,
     isolation_level: str = "serializable",
     as_of: Any = None,
+    fork_as_of: Any = None,
     read_only: bool = False,
     timeout: float = 5.0,
     durability: str = "full",
@@ -56,7 +57,9 @@ def connect(
     statement
     begins one, until `commit` or `rollback`. `isolation_level`: "serializable" or "snapshot". `as_of`: pins the connection to a past moment
     (transaction
-    number, datetime or text); it then refuses writes. `timeout`: seconds to wait for locks. `durability`: "full" (on the disk when commit
+    number, datetime or text); it then refuses writes. `fork_as_of`: connects to a fork of the database at that moment ("now": the
+    newest transaction), see `Connection.fork`; nothing of the database itself is changed, and where there is none, none is made.
+    `timeout`: seconds to wait for locks. `durability`: "full" (on the disk when commit
     returns), "os" (handed to the operating system) or "none". `actor`, `reason`, `correlation_id`, `metadata`: what transactions are
     attributed
     to, unless they say otherwise. `timezone`: how timestamps with and without zone meet.
@@ -73,7 +76,12 @@ def connect(
         durability=_text("durability", durability),
     )  # fmt: skip
     settings.outer = told
-    shared = open_shared(database, read_only=read_only, files=_files)
+    if fork_as_of is None:
+        shared = open_shared(database, read_only=read_only, files=_files)
+    else:
+        from eventdb.engine.fork import open_fork
+
+        shared = open_fork(database, fork_as_of, settings.timezone, _files)
     try:
         session = Session(shared, settings, autocommit=bool(autocommit), read_only=bool(read_only), as_of=as_of)
     except BaseException:
@@ -260,6 +268,32 @@ class Connection:
     def database(self) -> Database:
         """The database in this process: its log, its newest state."""
         return self.session.database
+
+    # what if
+
+    def fork(self, as_of: Any = None, *, name: str | None = None) -> Connection:
+        """A connection to a fork: a database in memory that goes on from a moment of this one and can be written to.
+
+        `as_of`: a transaction number, datetime or text; None for what this connection reads, without what its open transaction has
+        changed. The fork has the whole history up to there, and numbers its transactions on. Nothing that is done in it reaches this
+        database; it ends with its last connection. `name`: ":memory:" and a name, by which `connect` finds the fork in this process, for
+        more connections to it. The new connection has the settings of this one.
+
+        Raises InvalidParameterValue, SnapshotTooOld for a moment that cannot be read, ObjectInUse for a name that is in use.
+        """
+        from eventdb.engine.fork import fork
+
+        with self.lock:
+            session = self.session
+            session.check_open()
+            number = session.position() if as_of is None else session.position_of(as_of)
+            shared = fork(self.database, number, name)
+            return Connection(Session(shared, session.settings.copy(), autocommit=session.autocommit), self.row_factory)
+
+    @property
+    def forked_at(self) -> int | None:
+        """The transaction after which the database parts from the one that it is a fork of; None where it is no fork."""
+        return self.database.forked_at
 
     def checkpoint(self) -> None:
         """Sync the log and write a snapshot, so that the next open is quick."""

@@ -16,12 +16,13 @@ from typing import Any
 
 from eventdb.engine.commit import Committer
 from eventdb.engine.sequences import Allocators
-from eventdb.errors import CannotConnect, InterfaceError
+from eventdb.errors import CannotConnect, InterfaceError, ObjectInUse
 from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
 from eventdb.sql.definition.indexes import index_keys
 from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
-from eventdb.storage.recovery import SNAPSHOTS, open_database
+from eventdb.storage.log.base import EventLog
+from eventdb.storage.recovery import SNAPSHOTS, Report, open_database
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 
@@ -30,6 +31,7 @@ _RECENT_BYTES = 8 << 20
 """So many transactions, and so many bytes of bodies, are kept as events for the check of conflicts; older ones are read from the log."""
 _GROWTH = 1000
 """After so many inserted rows, and then after twice as many each time, plans are made anew."""
+MEMORY = ":memory:"
 SNAPSHOT_EVENTS = 2000
 """After so many transactions a snapshot is written in the background …"""
 SNAPSHOT_BYTES = 32 << 20
@@ -44,11 +46,20 @@ class Database:
     """One database in this process.
 
     `head`: the newest state known here. `warnings`: what went wrong without stopping anything (a snapshot that could not be written, a torn
-    tail that was cut). `forked`: set in a child process, where the database cannot be used.
+    tail that was cut). `forked`: set in a child process, where the database cannot be used. `origin`: the database that this one is a fork
+    of (see `engine.fork`), from transaction `forked_at` on; it is given back when this one closes.
     """
 
     def __init__(
-        self, name: str, path: str | None, files: Files, read_only: bool, key: tuple[str, bool] | None, **log_options: Any
+        self,
+        name: str,
+        path: str | None,
+        files: Files,
+        read_only: bool,
+        key: tuple[str, bool] | None,
+        opened: tuple[EventLog, State, Report] | None = None,
+        origin: Database | None = None,
+        **log_options: Any,
     ) -> None:
         self.name = name
         self.path = path
@@ -59,8 +70,12 @@ class Database:
         self.warnings: list[str] = []
         self.forked = False
         self.users = 0
+        self.origin = origin
+        self.forked_at = None if origin is None or opened is None else opened[1].number
         self._key = key
-        self.log, self.head, self.report = open_database(path, files=files, index_keys=index_keys, read_only=read_only, **log_options)
+        if opened is None:
+            opened = open_database(path, files=files, index_keys=index_keys, read_only=read_only, **log_options)
+        self.log, self.head, self.report = opened
         self.warnings += self.report.problems
         self.sessions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The sessions whose plans must be made anew when tables have grown."""
@@ -175,6 +190,12 @@ class Database:
         self._snapshot(head)
         self._snapshot_number, self._pending_bytes = head.number, 0
 
+    def snapshot_at(self, number: int) -> State | None:
+        """The newest snapshot on the disk that is not later than transaction `number`."""
+        if self._snapshots is None:
+            return None
+        return next((state for state in self._snapshots.load_all(self.log, self.index_keys) if state.number <= number), None)
+
     # checking
 
     @contextlib.contextmanager
@@ -217,6 +238,26 @@ class Database:
                 self._write_snapshot(self.head)
         finally:
             self.log.close()
+            if self.origin is not None:
+                self.origin.release()
+
+
+def register(database: Database, name: str) -> None:
+    """Let `open_shared` find a database in memory by its name, ":memory:…". Raises InterfaceError, ObjectInUse."""
+    if not isinstance(name, str) or not name.startswith(MEMORY) or name == MEMORY or "\0" in name:
+        raise InterfaceError(f"a database in memory is named ':memory:' and something behind it, not {name!r}")
+    with _registry_lock:
+        if (name, False) in _registry:
+            raise ObjectInUse(f"there is a database {name!r} already")
+        database._key = (name, False)
+        database.name = name
+        _registry[name, False] = database
+
+
+def is_open(path: str | os.PathLike[str]) -> bool:
+    """Whether this process has the database at that path open for writing."""
+    with _registry_lock:
+        return (os.path.realpath(path), False) in _registry
 
 
 def open_shared(name: Any, *, read_only: bool = False, files: Files | None = None, **log_options: Any) -> Database:
@@ -228,11 +269,11 @@ def open_shared(name: Any, *, read_only: bool = False, files: Files | None = Non
         name = os.fspath(name)
     if not isinstance(name, str):
         raise InterfaceError(f"a database is named by a path or text, not by {type(name).__name__}")
-    if name == ":memory:":
+    if name == MEMORY:
         return Database(name, None, files or Files(), read_only, None).acquire()
     if not name or "\0" in name:
         raise CannotConnect(f"{name!r} is no path of a database")
-    memory = name.startswith(":memory:")
+    memory = name.startswith(MEMORY)
     key = (name if memory else os.path.realpath(name), read_only)
     with _registry_lock:
         database = _registry.get(key)

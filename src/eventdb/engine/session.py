@@ -521,6 +521,13 @@ class Session(Control):
                 self.settings.set(name, value)
         self._local = {}
 
+    def position(self) -> int:
+        """The transaction number that is read now: the moment that this session is pinned to, where its transaction began, or the head."""
+        transaction = self.transaction
+        if transaction is not None:
+            return transaction.base.number if transaction.pinned is None else transaction.pinned
+        return self.database.refresh().number if self.pinned is None else self.pinned
+
     def position_of(self, moment: Any) -> int:
         """The transaction number for a moment given as a number, datetime or text."""
         return moment_from_python(moment, self.database.refresh(), self.timezone)

@@ -120,6 +120,13 @@ class Settings:
         metadata: Any = json.loads(values["metadata"]) if "metadata" in values else None
         self.provenance: Provenance = provenance(values.get("actor"), values.get("reason"), values.get("correlation_id"), metadata)
 
+    def copy(self) -> Settings:
+        """The same settings, for another session."""
+        other = Settings(**self.defaults)
+        other.outer = self.outer
+        other.restore(self.values)
+        return other
+
     def get(self, name: str) -> str | None:
         """The setting as text; None where there is none of that name (or no value)."""
         name = canonical(name)

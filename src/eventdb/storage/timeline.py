@@ -37,6 +37,13 @@ class Timeline:
             longer.length = self.length + 1
             return longer
 
+    def shortened(self, length: int) -> Timeline:
+        """The timeline of the first `length` transactions; O(1)."""
+        shorter = Timeline.__new__(Timeline)
+        shorter._times = self._times
+        shorter.length = min(length, self.length)
+        return shorter
+
     def time_of(self, number: int) -> int | None:
         """The commit time of transaction `number`, None for one that isn't there."""
         return self._times[number - 1] if 1 <= number <= self.length else None

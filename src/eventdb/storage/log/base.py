@@ -79,8 +79,11 @@ class EventLog(Protocol):
     """An append-only sequence of transactions, numbered from 1 without gaps."""
 
     log_id: bytes
-    first: int
-    """The first number that can still be read (1 unless truncated)."""
+
+    @property
+    def first(self) -> int:
+        """The first number that can still be read (1 unless truncated)."""
+        ...
 
     @property
     def head(self) -> int:

@@ -16,14 +16,20 @@ class MemoryLog:
 
     def __init__(self, record_limit: int = chain.RECORD_LIMIT) -> None:
         self.log_id = os.urandom(16)
-        self.first = 1
         self.record_limit = record_limit
         self._records: list[Record] = []
+        self._begin = 1
+        """The number of the first of them."""
         self._head = 0
         self._hash = chain.genesis(self.log_id)
         self._time = 0
         self._changed = threading.Condition()
         self._closed = False
+
+    @property
+    def first(self) -> int:
+        """The first number that can still be read."""
+        return self._begin
 
     @property
     def head(self) -> int:
@@ -69,8 +75,8 @@ class MemoryLog:
         last = self._head if until is None else min(until, self._head)
         # by position, for records may be given up while the caller reads
         for number in range(after + 1, last + 1):
-            chain.check_range(number - 1, self.first)
-            yield self._records[number - self.first]
+            chain.check_range(number - 1, self._begin)
+            yield self._records[number - self._begin]
 
     def wait(self, after: int, timeout: float | None = None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -86,9 +92,9 @@ class MemoryLog:
         """Every record is a segment of its own here; the head stays."""
         with self._changed:
             self._check_open()
-            count = max(min(before, self._head) - self.first, 0)
+            count = max(min(before, self._head) - self._begin, 0)
             del self._records[:count]
-            self.first += count
+            self._begin += count
 
     def sync(self) -> None:
         self._check_open()

@@ -1,0 +1,108 @@
+"""Forks: databases in memory that go on from a past state of another one.
+
+A fork has the origin's history up to the fork and its own from there; its transactions are numbered on. It shares the origin's pages, which
+nobody changes, and its log reads older transactions from the origin's. Nothing it does reaches the origin, and with its last connection it
+is gone. It holds on to its origin, so that stays open for as long.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from eventdb.engine.database import MEMORY, Database, is_open, open_shared, register
+from eventdb.engine.temporal import moment_from_python
+from eventdb.model.event import SequenceAdvanced
+from eventdb.storage.codec import decode_body
+from eventdb.storage.files import Files
+from eventdb.storage.log.base import EventLog
+from eventdb.storage.log.chain import genesis
+from eventdb.storage.log.fork import ForkLog
+from eventdb.storage.recovery import Report, replay
+from eventdb.storage.rewind import rewind, size
+from eventdb.storage.snapshot import hash_at
+from eventdb.storage.state import State
+
+_BATCH = 256
+_ENTRIES_PER_TRANSACTION = 100
+"""Applying a transaction costs about as much as looking at so many entries of trees."""
+
+
+def fork(origin: Database, number: int, name: str | None = None) -> Database:
+    """A database that goes on from transaction `number` of `origin`; `name` (":memory:…") is what `connect` finds it by in this process.
+
+    The caller has one use of it, to be given back by `release`. Raises InterfaceError for a name that is none, ObjectInUse for one that
+    stands for another database.
+    """
+    origin.acquire()
+    try:
+        state = state_at(origin, number)
+        head_hash = hash_at(origin.log, number) if number else genesis(origin.log.log_id)
+        log = ForkLog(origin.log, number, head_hash, state.time_of(number) or 0)
+        made = Database(
+            f"{origin.name}, forked at transaction {number}", None, origin.files, False, None, (log, state, Report()), origin
+        )  # fmt: skip
+        if name is not None:
+            register(made, name)
+        return made.acquire()
+    except BaseException:
+        origin.release()
+        raise
+
+
+def open_fork(name: Any, moment: Any, zone: datetime.tzinfo, files: Files | None = None) -> Database:
+    """A fork of the database of that name at a moment (transaction number, datetime or text; "now" is its newest transaction). Where this
+    process has not opened it for writing, it is opened for reading, so that nothing of it is changed.
+
+    Raises what `open_shared` and `moment_from_python` raise.
+    """
+    text = os.fspath(name) if isinstance(name, os.PathLike) else name
+    read_only = isinstance(text, str) and not text.startswith(MEMORY) and not is_open(text)
+    origin = open_shared(name, read_only=read_only, files=files)
+    try:
+        head = origin.refresh()
+        now = isinstance(moment, str) and moment.strip().lower() == "now"
+        return fork(origin, head.number if now else moment_from_python(moment, head, zone))
+    finally:
+        origin.release()
+
+
+def state_at(database: Database, number: int) -> State:
+    """The state after transaction `number`, which is one that the database holds: the head itself, a snapshot and the transactions after
+    it where those are few, or else the head taken back."""
+    head = database.refresh()
+    if number == head.number:
+        return head
+    known = database.snapshot_at(number)
+    if known is not None and (number - known.number) * _ENTRIES_PER_TRANSACTION <= size(head):
+        return replay(known, database.log, number)
+    since = (known.number, known.sequences) if known is not None else (0, {})
+    return rewind(head, number, sequences_at(database.log, head, number, *since))
+
+
+def sequences_at(log: EventLog, head: State, number: int, since: int = 0, values: Mapping[int, int | None] | None = None) -> dict[int, Any]:
+    """The values of all sequences after transaction `number`: looked for in the log backwards from there, as far as it takes.
+
+    `values`: what they were after transaction `since`. Where the log no longer has it, a sequence keeps the value of `head`: that one was
+    given out later, so it does no harm.
+    """
+    wanted = set(head.catalog_at(number).sequences)
+    found: dict[int, Any] = {}
+    first = log.first - 1
+    until = number
+    while wanted and until > max(since, first):
+        after = max(until - _BATCH, since, first)
+        for record in reversed(list(log.read(after, until))):
+            for event in reversed(decode_body(record.body)):
+                if type(event) is SequenceAdvanced and event.sequence_id in wanted:
+                    wanted.remove(event.sequence_id)
+                    found[event.sequence_id] = event.value
+        wanted &= head.catalog_at(after).sequences.keys()
+        until = after
+    if wanted:
+        rest = head.sequences if until > since else values or {}
+        found.update((i, rest[i]) for i in wanted if i in rest)
+    return found
+

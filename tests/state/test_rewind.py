@@ -1,0 +1,58 @@
+"""A state taken back to any of its transactions is the state that replaying the log up to there gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from properties.workload import Workload
+
+import eventdb
+from eventdb.engine.fork import sequences_at
+from eventdb.storage.recovery import apply_record
+from eventdb.storage.rewind import rewind
+from eventdb.storage.state import State
+from eventdb.storage.verify import differences
+
+
+def check(connection: eventdb.Connection) -> int:
+    database = connection.database
+    head = database.refresh()
+    replayed = State.empty(head.index_keys)
+    states = [replayed]
+    for record in database.log.read():
+        replayed = apply_record(replayed, record)
+        states.append(replayed)
+    for number, expected in enumerate(states):
+        made = rewind(head, number, sequences_at(database.log, head, number))
+        found = list(differences(made, expected))
+        assert not found, (number, found)
+        # and it goes on from there as the one it is made from
+        if number < head.number:
+            again = apply_record(made, next(database.log.read(number, number + 1)))
+            assert not list(differences(again, states[number + 1]))
+    return head.number
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_transaction_of_a_random_life(tmp_path: Path, seed: int) -> None:
+    workload = Workload(lambda: eventdb.connect(tmp_path / "db", autocommit=True, durability="os"), seed)
+    workload.run(150)
+    if workload.model.in_transaction:
+        workload.rollback()
+    assert check(workload.connection) > 20
+    workload.connection.close()
+    with eventdb.connect(tmp_path / "db", autocommit=True) as reopened:
+        check(reopened)
+        reopened.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 240))
+def test_every_transaction_of_many_random_lives(tmp_path: Path, seed: int) -> None:
+    workload = Workload(lambda: eventdb.connect(tmp_path / "db", autocommit=True, durability="os"), seed)
+    workload.run(250)
+    if workload.model.in_transaction:
+        workload.rollback()
+    check(workload.connection)
+    workload.connection.close()
