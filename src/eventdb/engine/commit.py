@@ -22,7 +22,7 @@ from eventdb.engine.coalesce import coalesce
 from eventdb.engine.conflicts import Conflicts, ReadSet, changed_keys, is_schema_event, tables_in
 from eventdb.engine.sequences import beyond
 from eventdb.errors import Error, LockNotAvailable, SerializationFailure, TransactionResolutionUnknown
-from eventdb.model.event import Event, SequenceAdvanced
+from eventdb.model.event import Event, SequenceAdvanced, is_temporary
 from eventdb.model.transaction import Provenance
 from eventdb.storage.codec import encode_body
 from eventdb.storage.log.base import Ambiguous, Conflict, Durability, Proposal
@@ -38,7 +38,7 @@ _GROUP_BYTES = 16 << 20
 class Request:
     """A transaction that wants to be committed. `number` is set when it is, `error` when it cannot be."""
 
-    __slots__ = ("body", "durability", "error", "events", "number", "provenance", "spent", "time", "transaction", "txid")
+    __slots__ = ("body", "durability", "error", "events", "number", "own", "provenance", "spent", "time", "transaction", "txid")
 
     def __init__(self, transaction: Transaction, provenance: Provenance, durability: Durability) -> None:
         self.transaction = transaction
@@ -46,15 +46,18 @@ class Request:
         self.durability = durability
         catalog = transaction.catalog
         base = transaction.base.catalog
+        self.own = transaction.owns
+        """Whether the editor has objects of the session, so that the state that it would publish is not one for others."""
+        lasting = [event for event in transaction.events if not is_temporary(event)] if self.own else transaction.events
         self.events: Sequence[Event] = coalesce(
-            transaction.events, lambda table_id: (catalog.tables.get(table_id) or base.tables[table_id]).key_slots
+            lasting, lambda table_id: (catalog.tables.get(table_id) or base.tables[table_id]).key_slots
         )
         self.body = encode_body(self.events)
         self.txid = os.urandom(16)
         self.number = 0
         self.time = 0
         self.error: BaseException | None = None
-        self.spent = False
+        self.spent = self.own
         """The transaction's own editor has been published once already, so a second try applies the events again."""
 
     @property

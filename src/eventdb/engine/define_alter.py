@@ -70,7 +70,7 @@ def _add_constraint(txn: Transaction, table: Table, action: ast.AddConstraint, e
 def add_constraint(txn: Transaction, table: Table, node: ast.TableConstraint, env: Environment, execution: Execution) -> None:
     """Add one constraint after holding the rows that are there against it."""
     if isinstance(node, ast.UniqueConstraint):
-        altered, index = add_unique(node, table, env, env.catalog.next_id)
+        altered, index = add_unique(node, table, env, env.catalog.new_id(table.schema))
         assert index is not None
         if node.primary:
             for column_id in altered.constraints[-1].columns:  # type: ignore[union-attr]

@@ -57,7 +57,7 @@ def add_column(
             return
         raise DuplicateColumn(f'column "{definition.name}" of relation "{table.name}" already exists').at(definition.position, env.text)
     check_column_name(definition.name, env, definition.position)
-    next_id = env.catalog.next_id
+    next_id = env.catalog.new_id(table.schema)
     made = define_column(definition, table.id, table.name, table.schema, table.next_column_id, table.width, next_id, env)
     column = made.column
     grown = replace(table, columns=(*table.columns, column), width=table.width + 1, next_column_id=table.next_column_id + 1)
@@ -336,7 +336,7 @@ def _add_identity(txn: Transaction, table: Table, column: Column, action: ast.Se
         raise ObjectNotInPrerequisiteState(problem).at(action.position, env.text)
     name = unused(f"{table.name}_{column.name}_seq", names_in(env, table.schema))
     owner = (table.id, column.id)
-    sequence = new_sequence(env.catalog.next_id, table.schema, name, action.options, env, column.datatype, owner)
+    sequence = new_sequence(env.catalog.new_id(table.schema), table.schema, name, action.options, env, column.datatype, owner)
     txn.apply(SequenceCreated(sequence))
     kind = Identity.ALWAYS if action.always else Identity.BY_DEFAULT
     txn.apply(TableAltered(_with_column(table, replace(column, identity=kind, sequence_id=sequence.id))))

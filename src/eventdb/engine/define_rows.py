@@ -82,7 +82,7 @@ def relaid(table: Table, storage: int) -> Table:
 
 def rewritten(txn: Transaction, table: Table, rows: list[Row], places: dict[int, int]) -> TableRewritten:
     """The event that gives the table these rows in a new storage. `places`: column id → where its value stands in a row of `rows`."""
-    new = relaid(table, txn.catalog.next_id)
+    new = relaid(table, txn.catalog.new_id(table.schema))
     order = [places[c.id] for c in new.columns]
     return TableRewritten(new, row_types(new), [tuple([row[i] for i in order]) for row in rows])
 

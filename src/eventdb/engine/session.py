@@ -9,7 +9,7 @@ Not thread-safe: the connection lets one thread in at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import constraints, define, write
 from eventdb.engine.binding import adapted, adapted_rows, ordered
@@ -40,7 +40,11 @@ from eventdb.model.schema import Table
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
+from eventdb.storage.state import State
 from eventdb.storage.table import collector_asleep
+
+if TYPE_CHECKING:
+    from eventdb.engine.temporary import Temporary
 
 _QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
 _RETRIES = 1000
@@ -71,6 +75,9 @@ class Session(Control):
         database.sessions.add(self)
         self._settings_before: dict[str, str] | None = None
         self._local: dict[str, str | None] = {}
+        self.temporary: Temporary | None = None
+        self.refresh: Callable[[], State] = database.refresh
+        """The newest state, with what the session owns."""
         self.pinned: int | None = None
         if as_of is not None:
             self.pinned = moment_from_python(as_of, database.refresh(), self.settings.timezone)
@@ -101,7 +108,7 @@ class Session(Control):
         reader: Any
         present: Any
         if transaction is None:
-            present = reader = self.database.refresh()
+            present = reader = self.refresh()
             opened = reader.opened
         else:
             if transaction.pending is not None and transaction.pending.prepared is not variant.prepared:
@@ -258,7 +265,7 @@ class Session(Control):
 
     def row_count(self, table: Table) -> int:
         """How many rows a table has now, for the planner."""
-        present = self.database.head if self.transaction is None else self.transaction.present
+        present = self.refresh() if self.transaction is None else self.transaction.present
         return present.table(table).row_count()
 
     def view(self) -> tuple[StateReader, Catalog, Position, Transaction | None]:
@@ -267,7 +274,7 @@ class Session(Control):
         if transaction is None and not self.autocommit:
             transaction = self.begin()
         if transaction is None:
-            state = self.database.refresh()
+            state = self.refresh()
             pinned = self.pinned
             reader: StateReader = state
         else:
@@ -322,7 +329,7 @@ class Session(Control):
         """A transaction for one statement that stands by itself."""
         if self.pinned is not None:
             raise ReadOnlyTransaction(f"cannot write: the session reads the past, as of transaction {self.pinned}")
-        return Transaction(self.database, self.database.refresh(), self.settings.values["transaction_isolation"], self.read_only)
+        return Transaction(self.database, self.refresh(), self.settings.values["transaction_isolation"], self.read_only)
 
     def _commit_alone(self, transaction: Transaction) -> None:
         if transaction.events:
@@ -469,7 +476,7 @@ class Session(Control):
         values = self.settings.values
         transaction = Transaction(
             self.database,
-            self.database.refresh(),
+            self.refresh(),
             isolation or values["transaction_isolation"],
             self.read_only if read_only is None else read_only or self.read_only,
             self.pinned if pinned is None else pinned,
@@ -499,10 +506,21 @@ class Session(Control):
             settings = self.settings
             told = transaction.finished_provenance(merged(settings.provenance, settings.outer))
             request = Request(transaction, told, settings.values["durability"])  # type: ignore[arg-type]
-            self.database.committer.commit(request, seconds(settings))
-            self.last_transaction = request.number
+            if request.events:
+                self.database.committer.commit(request, seconds(settings))
+                self.last_transaction = request.number
+            if request.own:
+                self._keep(transaction)
         except Exception as error:
             raise (known := translated(error, None)) from known.__cause__
+
+    def _keep(self, transaction: Transaction) -> None:
+        """Take over what the transaction made of the session's own objects."""
+        from eventdb.engine.temporary import kept
+
+        self.temporary = temporary = kept(transaction, self.temporary)
+        database = self.database
+        self.refresh = lambda: temporary.over(database.refresh())
 
     def rollback(self) -> None:
         """Drop the current transaction; nothing to do without one."""
@@ -547,6 +565,7 @@ class Session(Control):
             self.rollback()
             self.closed = True
             self._statements = StatementCache()
+            self.temporary, self.refresh = None, self.database.refresh
             self.database.release()
 
     def forget_plans(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
-from eventdb.model.schema import Check, Column, ForeignKey, Identity, Sequence, Table, Unique
+from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
 from eventdb.model.transaction import datetime_of
 from eventdb.sql.definition.references import column_mentioned
 from eventdb.sql.environment import SystemTable
@@ -130,7 +130,8 @@ def _catalog_name(database: Database, catalog: Catalog, until: int) -> Iterator[
 
 @_table("information_schema", "schemata", catalog_name=TEXT, schema_name=TEXT, schema_owner=TEXT, schema_comment=TEXT)
 def _schemata(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
-    for name in sorted({*catalog.schemas, "information_schema", "eventdb"}):
+    own = {item.schema for item in catalog.relations() if item.schema == TEMPORARY_SCHEMA}
+    for name in sorted({*catalog.schemas, *own, "information_schema", "eventdb"}):
         yield (DATABASE, name, _OWNER, catalog.schemas.get(name))
 
 
@@ -140,7 +141,8 @@ def _schemata(database: Database, catalog: Catalog, until: int) -> Iterator[Row]
 )  # fmt: skip
 def _information_tables(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
-        yield (DATABASE, table.schema, table.name, "BASE TABLE", "YES", "NO", table.comment)
+        kind = "LOCAL TEMPORARY" if table.id < 0 else "BASE TABLE"
+        yield (DATABASE, table.schema, table.name, kind, "YES", "NO", table.comment)
     for view in catalog.views.values():
         yield (DATABASE, view.schema, view.name, "VIEW", "NO", "NO", view.comment)
     for schema, name in TABLES:

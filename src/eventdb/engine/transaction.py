@@ -58,7 +58,7 @@ class Transaction:
     """
 
     __slots__ = (
-        "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
+        "_editor", "_reserved", "_row_ids", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
         "inner_provenance", "isolation", "opened", "pending", "pinned", "present", "probes", "queries", "read_only", "reader", "reads",
         "started", "written_provenance",
     )  # fmt: skip
@@ -89,6 +89,8 @@ class Transaction:
         self._editor: Editor | None = None
         self._reserved: dict[int, int] = {}
         self._set_sequences: frozenset[int] = frozenset()
+        self._row_ids: dict[int, int] = {}
+        """The next row id of each temporary table that was asked for one."""
 
     @property
     def number(self) -> int:
@@ -99,6 +101,11 @@ class Transaction:
     def catalog(self) -> Catalog:
         """The schema as this transaction sees it, its own changes included."""
         return self.present.catalog
+
+    @property
+    def owns(self) -> bool:
+        """Whether it sees, or has made, temporary objects (see `engine.temporary`)."""
+        return self.present.catalog.next_temporary < -1
 
     @property
     def changed(self) -> bool:
@@ -206,7 +213,7 @@ class Transaction:
             return []
         editor = self.editor
         known = editor.sequence_value(sequence.id)
-        if sequence.id in self._set_sequences or sequence.id not in self.base.catalog.sequences:
+        if sequence.id < 0 or sequence.id in self._set_sequences or sequence.id not in self.base.catalog.sequences:
             values = values_after(sequence, known, count)
         else:
             values = self.database.allocators.reserve(sequence, known, count)
@@ -219,6 +226,10 @@ class Transaction:
     def row_ids(self, table: Table, count: int) -> int:
         """The first of `count` consecutive row ids for rows of `table`."""
         known = self.editor.next_row_id(table.id)
+        if table.storage < 0:
+            first = max(known, self._row_ids.get(table.storage, known))
+            self._row_ids[table.storage] = first + count
+            return first
         return self.database.allocators.row_ids(table.storage, known, count)
 
     def finished_provenance(self, session: Provenance) -> Provenance:

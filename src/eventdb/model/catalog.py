@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import count
 
 from eventdb.model.record import Record, field, replace
-from eventdb.model.schema import DEFAULT_SCHEMA, Index, Relation, Sequence, Table, View
+from eventdb.model.schema import DEFAULT_SCHEMA, TEMPORARY_SCHEMA, Index, Relation, Sequence, Table, View
 
 
 class Catalog(Record, derived=True):
@@ -26,6 +27,16 @@ class Catalog(Record, derived=True):
     sequences: dict[int, Sequence] = field(default_factory=dict)
     next_id: int = 1
     """The next id for an object of any kind, storages included; ids are never reused."""
+    next_temporary: int = -1
+    """The same for objects of the session (see `model.schema.TEMPORARY_SCHEMA`), whose ids are negative."""
+
+    def new_ids(self, schema: str) -> Iterator[int]:
+        """Unused ids for objects that are to be made in that schema, one after the other."""
+        return count(self.next_temporary, -1) if schema == TEMPORARY_SCHEMA else count(self.next_id)
+
+    def new_id(self, schema: str) -> int:
+        """The first of `new_ids`."""
+        return self.next_temporary if schema == TEMPORARY_SCHEMA else self.next_id
 
     @cached_property
     def names(self) -> dict[tuple[str, str], Relation]:
@@ -68,7 +79,9 @@ class Catalog(Record, derived=True):
         """This catalog with `item` added, or put in place of the one with its id."""
         kind = {Table: "tables", View: "views", Index: "indexes", Sequence: "sequences"}[type(item)]
         changed = {**getattr(self, kind), item.id: item}
-        used = item.storage if isinstance(item, Table) else 0
+        used = item.storage if isinstance(item, Table) else item.id
+        if item.id < 0:
+            return replace(self, version=version, next_temporary=min(self.next_temporary, item.id - 1, used - 1), **{kind: changed})
         return replace(self, version=version, next_id=max(self.next_id, item.id + 1, used + 1), **{kind: changed})
 
     def without_object(self, version: tuple[int, int], item_id: int) -> Catalog:

@@ -124,3 +124,14 @@ SchemaEvent = (
 )  # fmt: skip
 RowEvent = RowsInserted | RowsUpdated | RowsDeleted
 Event = SchemaEvent | RowEvent | SequenceAdvanced
+
+
+def is_temporary(event: Event) -> bool:
+    """Whether the event is about an object of one session (its ids are negative), so that it is none for the log."""
+    for name in ("table_id", "sequence_id", "index_id", "view_id"):
+        if hasattr(event, name):
+            return bool(getattr(event, name) < 0)
+    for name in ("table", "index", "sequence", "view"):
+        if hasattr(event, name):
+            return bool(getattr(event, name).id < 0)
+    return False

@@ -24,6 +24,8 @@ from eventdb.model.record import Record
 
 DEFAULT_SCHEMA = "public"
 TEMPORARY_SCHEMA = "pg_temp"
+"""The schema of a session's own objects. Their ids, those of their storages too, are negative: so every event tells whether it is one for
+the log."""
 _NO_OPTIONS: Mapping[str, Any] = {}
 
 

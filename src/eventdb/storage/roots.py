@@ -53,7 +53,7 @@ def unpack_history(packed: Packed) -> tuple[History, list[Any]]:
     history: list[tuple[int, Catalog]] = []
     last = Catalog()
     for number, schemas, coming, leaving, next_id in packed_catalogs:
-        parts: dict[str, dict[int, Any]] = {kind: dict(getattr(last, kind)) for kind in _KINDS.values()}
+        parts: dict[str, Any] = {kind: dict(getattr(last, kind)) for kind in _KINDS.values()}
         for item_id in leaving:
             for part in parts.values():
                 part.pop(item_id, None)

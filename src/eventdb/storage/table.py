@@ -162,6 +162,16 @@ class TableData:
             self.closed_at,
         )
 
+    def without_past(self, token: object) -> TableData:
+        """The same content of now, to be edited under another token; what was superseded is forgotten."""
+        indexes = {i: IndexData(i, d.live.fork(token), Tree(token), d.created_at) for i, d in self.indexes.items() if d.dropped_at is None}
+        return TableData(token, self.storage, self.shape, self.live.fork(token), Tree(token), indexes, self.next_row_id, self.closed_at)
+
+    def emptied(self, token: object) -> TableData:
+        """A storage of the same table without rows."""
+        indexes = {i: IndexData(i, Tree(token), Tree(token), d.created_at) for i, d in self.indexes.items() if d.dropped_at is None}
+        return TableData(token, self.storage, self.shape, None, None, indexes, self.next_row_id)
+
     # schema
 
     def define(self, shape: Shape) -> None:

@@ -110,7 +110,6 @@ CREATE TABLE information_schema.t (a INT);
 CREATE TABLE nowhere.t (a INT);
 --> InvalidSchemaName 3F000: schema "nowhere" does not exist
 CREATE TEMPORARY TABLE x (a INT);
---> NotSupportedError 0A000: CREATE TEMPORARY TABLE is not supported yet
 CREATE TABLE s (a INT, b INT UNIQUE NULLS NOT DISTINCT);
 INSERT INTO s VALUES (1, NULL);
 --> 1 rows

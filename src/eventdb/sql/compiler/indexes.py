@@ -46,7 +46,7 @@ def _index_name(g: Generator, node: plan.IndexLookup | plan.IndexRange) -> str:
     table = g.table_name(node)
     key = (table, node.index.id)
     if key not in g.opened:
-        name = g.opened[key] = f"{table}_index{node.index.id}"
+        name = g.opened[key] = f"{table}_index{node.index.id}".replace("-", "_")  # a temporary one's id is negative
         g.tables.append(f"{name} = {table}.index({node.index.id})  # {node.index.name}")
     return g.opened[key]
 

@@ -87,10 +87,19 @@ def add_check(node: ast.CheckConstraint, table: Table, env: Environment) -> Tabl
 
 
 def add_foreign_key(node: ast.ForeignKeyConstraint, table: Table, env: Environment) -> Table:
-    """The table with the foreign key. Raises UndefinedTable, UndefinedColumn, InvalidForeignKey, DatatypeMismatch."""
+    """The table with the foreign key. Raises UndefinedTable, UndefinedColumn, InvalidForeignKey, DatatypeMismatch,
+    InvalidTableDefinition (between a temporary and a lasting table)."""
     ids = column_ids(node.columns, table, node, env, "foreign key")
     itself = node.table.parts in ((table.name,), (table.schema, table.name))
     parent = table if itself else find_table(env, node.table)
+    if (table.id < 0) != (parent.id < 0):
+        kind = "temporary" if table.id < 0 else "permanent"
+        raise InvalidTableDefinition(f"constraints on {kind} tables may reference only {kind} tables").at(node.position, env.text)
+    if parent.options.get("on_commit") == "delete rows" != table.options.get("on_commit"):
+        raise NotSupportedError(
+            "unsupported ON COMMIT and foreign key combination",
+            detail=f'Table "{table.name}" references "{parent.name}", but they do not have the same ON COMMIT setting.',
+        ).at(node.position, env.text)
     if node.referenced:
         referenced = column_ids(node.referenced, parent, node, env, "foreign key")
     elif parent.primary_key is not None:

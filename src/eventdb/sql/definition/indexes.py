@@ -45,7 +45,7 @@ def create_index(statement: ast.CreateIndex, env: Environment) -> list[Event]:
         check_immutable(bound_where, env, "index predicate")
         where = statement.where_text
     index = Index(
-        env.catalog.next_id, table.schema, name, table.id, tuple(_component(e, table, env) for e in statement.elements),
+        env.catalog.new_id(table.schema), table.schema, name, table.id, tuple(_component(e, table, env) for e in statement.elements),
         statement.unique, statement.nulls_distinct, where,
         tuple(find_column(env, table, c, statement.position).id for c in statement.include), method="btree",
     )  # fmt: skip

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from eventdb.errors import InvalidName, InvalidSchemaName, NameTooLong, UndefinedColumn, UndefinedTable, WrongObjectType
-from eventdb.model.schema import Column, Index, Relation, Sequence, Table, View
+from eventdb.errors import (
+    InvalidName,
+    InvalidSchemaName,
+    InvalidTableDefinition,
+    NameTooLong,
+    UndefinedColumn,
+    UndefinedTable,
+    WrongObjectType,
+)
+from eventdb.model.schema import TEMPORARY_SCHEMA, Column, Index, Relation, Sequence, Table, View
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
 
@@ -29,11 +37,17 @@ def split(name: ast.QualifiedName, env: Environment) -> tuple[str | None, str]:
 def find(env: Environment, name: ast.QualifiedName) -> Relation | None:
     """The object that the name means on the search path; None if there is none."""
     schema, last = split(name, env)
-    for candidate in (schema,) if schema is not None else env.search_path:
+    for candidate in (schema,) if schema is not None else searched(env):
         found = env.catalog.find(candidate, last)
         if found is not None:
             return found
     return None
+
+
+def searched(env: Environment) -> tuple[str, ...]:
+    """The schemas in which a name without one is looked for: the session's own objects come first, wherever the path has them not."""
+    path = env.search_path
+    return path if TEMPORARY_SCHEMA in path else (TEMPORARY_SCHEMA, *path)
 
 
 def is_system(env: Environment, name: ast.QualifiedName) -> bool:
@@ -65,10 +79,17 @@ def find_column(env: Environment, table: Table, name: str, position: int = -1) -
     return column
 
 
-def creation_schema(env: Environment, name: ast.QualifiedName) -> str:
-    """The schema in which a new object of that name is made: the named one, or the first of the search path that exists."""
+def creation_schema(env: Environment, name: ast.QualifiedName, temporary: bool = False) -> str:
+    """The schema in which a new object of that name is made: the named one, or the first of the search path that exists.
+
+    Raises InvalidTableDefinition where `temporary` and the named schema disagree.
+    """
     schema, last = split(name, env)
     check_name(last, env, name.position)
+    if schema == TEMPORARY_SCHEMA or (temporary and schema is None):
+        return TEMPORARY_SCHEMA
+    if temporary:
+        raise InvalidTableDefinition("cannot create temporary relation in non-temporary schema").at(name.position, env.text)
     if schema is None:
         for candidate in env.search_path:
             if candidate in env.catalog.schemas and candidate not in RESERVED_SCHEMAS:

@@ -13,7 +13,7 @@ from eventdb.errors import (
 )
 from eventdb.model.event import Event, IndexCreated, SchemaCreated, SchemaDropped, SequenceCreated, TableAltered, ViewCreated
 from eventdb.model.record import replace
-from eventdb.model.schema import Check, Index, Relation, Sequence, Table, Unique, View
+from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Index, Relation, Sequence, Table, Unique, View
 from eventdb.sql.definition.dropping import dependent_views
 from eventdb.sql.definition.names import RESERVED_SCHEMAS, check_name, find_column, names_in
 from eventdb.sql.definition.references import column_renamed, mentions, relation_renamed, table_renamed
@@ -67,7 +67,9 @@ def _check_free(relation: Relation, schema: str, name: str, env: Environment, po
 
 
 def moved(relation: Relation, schema: str, name: str, env: Environment, position: int) -> list[Event]:
-    """The object under another schema and name, with what belongs to it. Raises DuplicateTable."""
+    """The object under another schema and name, with what belongs to it. Raises DuplicateTable, NotSupportedError (temporary objects)."""
+    if schema != relation.schema and relation.id < 0:
+        raise NotSupportedError("cannot move objects into or out of temporary schemas").at(position, env.text)
     _check_free(relation, schema, name, env, position)
     events: list[Event] = []
     match relation:
@@ -134,6 +136,8 @@ def _followed(relation: Table | View, schema: str, name: str, env: Environment) 
 
 
 def check_target_schema(schema: str, env: Environment, position: int) -> None:
+    if schema == TEMPORARY_SCHEMA:
+        raise NotSupportedError("cannot move objects into or out of temporary schemas").at(position, env.text)
     if schema not in env.catalog.schemas or schema in RESERVED_SCHEMAS:
         raise InvalidSchemaName(f'schema "{schema}" does not exist').at(position, env.text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventdb.errors import DuplicateTable, InvalidParameterValue, NotSupportedError
+from eventdb.errors import DuplicateTable, InvalidParameterValue, ObjectNotInPrerequisiteState
 from eventdb.model.datatype import BIGINT, INTEGER_RANGES, DataType
 from eventdb.model.event import Event, SequenceAdvanced, SequenceCreated
 from eventdb.model.record import replace
@@ -15,14 +15,12 @@ from eventdb.sql.parser import ast
 
 def create_sequence(statement: ast.CreateSequence, env: Environment) -> list[Event]:
     """Raises DuplicateTable, InvalidParameterValue."""
-    if statement.temporary:
-        raise NotSupportedError("CREATE TEMPORARY SEQUENCE is not supported yet").at(statement.position, env.text)
-    schema, name = creation_schema(env, statement.name), statement.name.parts[-1]
+    schema, name = creation_schema(env, statement.name, statement.temporary), statement.name.parts[-1]
     if name in names_in(env, schema):
         if statement.if_not_exists:
             return []
         raise DuplicateTable(f'relation "{name}" already exists').at(statement.name.position, env.text)
-    return [SequenceCreated(new_sequence(env.catalog.next_id, schema, name, statement.options, env))]
+    return [SequenceCreated(new_sequence(env.catalog.new_id(schema), schema, name, statement.options, env))]
 
 
 def new_sequence(
@@ -45,17 +43,19 @@ def new_sequence(
     start = options.start if options.start is not None else (minimum if up else maximum)
     made = Sequence(
         sequence_id, schema, name, datatype, start, increment, minimum, maximum, bool(options.cycle), options.cache or 1,
-        _owner(options, env) if options.owned_by else owner,
+        _owner(options, schema, env) if options.owned_by else owner,
     )  # fmt: skip
     _check(made, options, env)
     return made
 
 
-def _owner(options: ast.SequenceOptions, env: Environment) -> tuple[int, int] | None:
+def _owner(options: ast.SequenceOptions, schema: str, env: Environment) -> tuple[int, int] | None:
     assert options.owned_by is not None
     if options.owned_by == ("none",):
         return None
     table = find_table(env, ast.QualifiedName(options.owned_by[:-1], position=options.position))
+    if table.schema != schema:
+        raise ObjectNotInPrerequisiteState("sequence must be in same schema as table it is linked to").at(options.position, env.text)
     return table.id, find_column(env, table, options.owned_by[-1], options.position).id
 
 
@@ -95,7 +95,7 @@ def alter_sequence(sequence: Sequence, options: ast.SequenceOptions, env: Enviro
     if options.maximum is not None:
         changes["maximum"] = (highest if increment > 0 else -1) if options.maximum == "none" else options.maximum
     if options.owned_by is not None:
-        changes["owner"] = _owner(options, env)
+        changes["owner"] = _owner(options, sequence.schema, env)
     altered = replace(sequence, **changes)
     _check(altered, options, env)
     events: list[Event] = [SequenceCreated(altered)] if altered != sequence else []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eventdb.errors import DuplicateColumn, DuplicateTable, NotSupportedError, SQLSyntaxError
+from eventdb.errors import DuplicateColumn, DuplicateTable, InvalidTableDefinition, NotSupportedError, SQLSyntaxError
 from eventdb.model.datatype import BIGINT, TEXT, DataType, Kind
 from eventdb.model.event import Event, IndexCreated, SequenceCreated, TableCreated
 from eventdb.model.record import replace
-from eventdb.model.schema import Column, Index, Table
+from eventdb.model.schema import TEMPORARY_SCHEMA, Column, Index, Table
 from eventdb.sql.definition.columns import DefinedColumn, check_generated, define_column
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique
 from eventdb.sql.definition.names import check_name, creation_schema, names_in
@@ -18,11 +18,6 @@ from eventdb.sql.prepared import ResultColumn
 
 ROW_ID = "_rowid"
 _RESERVED = frozenset({ROW_ID, "row_start", "row_end", "row_start_tx", "row_end_tx"})
-
-
-def refuse_temporary(temporary: bool, node: ast.Node, env: Environment) -> None:
-    if temporary:
-        raise NotSupportedError("CREATE TEMPORARY TABLE is not supported yet").at(node.position, env.text)
 
 
 def exists_already(name: ast.QualifiedName, schema: str, if_not_exists: bool, env: Environment) -> bool:
@@ -45,15 +40,24 @@ def hidden_key(column_id: int) -> Column:
     return Column(column_id, ROW_ID, BIGINT, 1, nullable=False, hidden=True)
 
 
+def on_commit(statement: ast.CreateTable | ast.CreateTableAs, schema: str, env: Environment) -> dict[str, str]:
+    """The table's options: what becomes of a temporary one at the end of a transaction. Raises InvalidTableDefinition for any other."""
+    if statement.on_commit is None:
+        return {}
+    if schema != TEMPORARY_SCHEMA:
+        raise InvalidTableDefinition("ON COMMIT can only be used on temporary tables").at(statement.position, env.text)
+    return {"on_commit": statement.on_commit} if statement.on_commit != "preserve rows" else {}
+
+
 def create_table(statement: ast.CreateTable, env: Environment) -> list[Event]:
     """The events of CREATE TABLE; none where it exists and IF NOT EXISTS says so."""
-    refuse_temporary(statement.temporary, statement, env)
     if statement.options:
         raise NotSupportedError(f'table option "{statement.options[0][0]}" is not supported').at(statement.position, env.text)
-    schema, name = creation_schema(env, statement.name), statement.name.parts[-1]
+    schema, name = creation_schema(env, statement.name, statement.temporary), statement.name.parts[-1]
+    options = on_commit(statement, schema, env)
     if exists_already(statement.name, schema, statement.if_not_exists, env):
         return []
-    ids = iter(range(env.catalog.next_id, env.catalog.next_id + 1_000_000))
+    ids = env.catalog.new_ids(schema)
     table_id, storage = next(ids), next(ids)
     defined: list[DefinedColumn] = []
     clustering = _clustering(statement)
@@ -67,7 +71,9 @@ def create_table(statement: ast.CreateTable, env: Environment) -> list[Event]:
     if clustering is None:
         columns = (hidden_key(1), *columns)
     width = len(columns) + 1
-    table = Table(table_id, schema, name, storage, columns, (1,), width=width, base_width=width, next_column_id=width)
+    table = Table(
+        table_id, schema, name, storage, columns, (1,), width=width, base_width=width, next_column_id=width, options=options
+    )  # fmt: skip
     for item in defined:
         if item.generated is not None:
             check_generated(table, item.column, item.generated, env)
@@ -114,8 +120,8 @@ def _add_constraints(
 
 def create_table_as(statement: ast.CreateTableAs, result: tuple[ResultColumn, ...], env: Environment) -> list[Event]:
     """The events for a table with the columns of a query."""
-    refuse_temporary(statement.temporary, statement, env)
-    schema, name = creation_schema(env, statement.name), statement.name.parts[-1]
+    schema, name = creation_schema(env, statement.name, statement.temporary), statement.name.parts[-1]
+    options = on_commit(statement, schema, env)
     if exists_already(statement.name, schema, statement.if_not_exists, env):
         return []
     if len(statement.columns) > len(result):
@@ -128,10 +134,11 @@ def create_table_as(statement: ast.CreateTableAs, result: tuple[ResultColumn, ..
             raise DuplicateColumn(f'column "{column_name}" specified more than once').at(statement.position, env.text)
         columns.append(Column(number, column_name, stored_type(column.datatype), number))
     width = len(columns) + 1
-    next_id = env.catalog.next_id
-    return [
-        TableCreated(Table(next_id, schema, name, next_id + 1, tuple(columns), (1,), width=width, base_width=width, next_column_id=width))
-    ]
+    ids = env.catalog.new_ids(schema)
+    table = Table(
+        next(ids), schema, name, next(ids), tuple(columns), (1,), width=width, base_width=width, next_column_id=width, options=options
+    )  # fmt: skip
+    return [TableCreated(table)]
 
 
 def stored_type(datatype: DataType) -> DataType:

@@ -17,11 +17,12 @@ from eventdb.sql.parser import ast, render
 
 def create_view(statement: ast.CreateView, env: Environment) -> list[Event]:
     """Raises DuplicateTable, WrongObjectType, InvalidTableDefinition (a replacement that loses columns), and what binding raises."""
-    if statement.temporary:
-        raise NotSupportedError("CREATE TEMPORARY VIEW is not supported yet").at(statement.position, env.text)
     if env.parameter_index:
         raise NotSupportedError("a view cannot have parameters").at(statement.position, env.text)
-    schema, name = creation_schema(env, statement.name), statement.name.parts[-1]
+    query, used = qualified(expanded(statement.query, env), env)
+    # a view over what ends with the session ends with it
+    temporary = statement.temporary or any(relation_id < 0 for relation_id in used)
+    schema, name = creation_schema(env, statement.name, temporary), statement.name.parts[-1]
     there = env.catalog.find(schema, name)
     if there is not None:
         if statement.if_not_exists:
@@ -38,13 +39,12 @@ def create_view(statement: ast.CreateView, env: Environment) -> list[Event]:
         if column in names[:place]:
             raise DuplicateColumn(f'column "{column}" specified more than once').at(statement.position, env.text)
     columns = tuple((n, stored_type(c.datatype)) for n, c in zip(names, result, strict=True))
-    query, used = qualified(expanded(statement.query, env), env)
     if isinstance(there, View):
         _check_replacement(there, columns, statement, env)
         if there.id in used:
             raise InvalidTableDefinition(f'view "{name}" cannot refer to itself').at(statement.position, env.text)
         return [ViewCreated(replace(there, query=render(query), columns=columns, depends_on=used))]
-    return [ViewCreated(View(env.catalog.next_id, schema, name, render(query), columns, used))]
+    return [ViewCreated(View(env.catalog.new_id(schema), schema, name, render(query), columns, used))]
 
 
 def _check_replacement(old: View, columns: tuple[tuple[str, DataType], ...], statement: ast.CreateView, env: Environment) -> None:

@@ -17,6 +17,7 @@ from eventdb.errors import (
     WrongObjectType,
 )
 from eventdb.model.datatype import BIGINT, BOOLEAN, DOUBLE, INTEGER, JSON, TEXT, DataType, Kind
+from eventdb.model.schema import TEMPORARY_SCHEMA
 from eventdb.model.schema import Sequence as SequenceObject
 from eventdb.sql.expressions import aggregate_functions, functions, functions_json, functions_text, json_values, operators, registry
 from eventdb.sql.expressions.bound import (
@@ -234,7 +235,7 @@ def _sequence_function(binder: Binder, node: ast.Function) -> Expr:
 def _find_sequence(binder: Binder, text: str, position: int) -> SequenceObject:
     environment = binder.scope.environment
     parts = functions.name_parts(text)
-    schemas = (parts[0],) if len(parts) > 1 else environment.search_path
+    schemas = (parts[0],) if len(parts) > 1 else (TEMPORARY_SCHEMA, *environment.search_path)
     for schema in schemas:
         found = environment.catalog.find(schema, parts[-1])
         if isinstance(found, SequenceObject):

@@ -564,6 +564,7 @@ class CreateTableAs(Node):
     if_not_exists: bool = False
     temporary: bool = False
     with_data: bool = True
+    on_commit: OneOf["preserve rows", "delete rows", "drop"] | None = None
 
 
 class AddColumn(Node):

@@ -38,7 +38,9 @@ class DefinitionRules(Actions):
     def p_temporary(self, p: Symbols) -> None:
         """temporary :
         | TEMPORARY
-        | TEMP"""
+        | TEMP
+        | LOCAL TEMPORARY
+        | LOCAL TEMP"""
         p[0] = len(p) > 1
 
     # ---- tables
@@ -88,10 +90,15 @@ class DefinitionRules(Actions):
         p[0] = " ".join(p[1:])
 
     def p_create_table_as(self, p: Symbols) -> None:
-        """create_table_as : CREATE temporary TABLE if_not_exists relation_name columns_opt AS query with_data
-        | CREATE temporary TABLE if_not_exists relation_name '(' names ')' AS query with_data"""
-        columns = p[6] if len(p) == 10 else tuple(p[7])
-        p[0] = ast.CreateTableAs(p[5], p[len(p) - 2], columns, p[4], p[2], p[len(p) - 1], position=p.at(1))
+        """create_table_as : CREATE temporary TABLE if_not_exists relation_name commit_opt AS query with_data
+        | CREATE temporary TABLE if_not_exists relation_name '(' names ')' commit_opt AS query with_data"""
+        columns = tuple(p[7]) if len(p) == 13 else ()
+        p[0] = ast.CreateTableAs(p[5], p[len(p) - 2], columns, p[4], p[2], p[len(p) - 1], p[len(p) - 4], position=p.at(1))
+
+    def p_commit_opt(self, p: Symbols) -> None:
+        """commit_opt :
+        | ON COMMIT on_commit"""
+        p[0] = p[3] if len(p) == 4 else None
 
     def p_with_data(self, p: Symbols) -> None:
         """with_data :

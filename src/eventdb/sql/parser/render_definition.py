@@ -114,6 +114,7 @@ def _create_table_as(node: ast.CreateTableAs) -> str:
         "TABLE",
         _exists(node.if_not_exists, True),
         text(node.name) + optional_names(node.columns),
+        f"ON COMMIT {node.on_commit.upper()}" if node.on_commit else None,
         f"AS {text(node.query)}",
         None if node.with_data else "WITH NO DATA",
     )

@@ -89,6 +89,8 @@ def table_reference(binder: Binder, node: ast.TableRef, scope: QueryScope) -> Fr
         moment, catalog, versions = at.index, at.catalog, node.system_time.kind != "as of"
         binder.catalogs[moment] = catalog
     found = find_relation(binder, catalog, parts)
+    if node.system_time is not None:
+        refuse_past_of_temporary(binder, found, node, scope)
     if isinstance(found, Table):
         return table_source(binder, found, node.alias, scope, moment, versions)
     if isinstance(found, View):
@@ -108,6 +110,14 @@ def table_reference(binder: Binder, node: ast.TableRef, scope: QueryScope) -> Fr
     if node.system_time is not None and find_relation(binder, binder.environment.catalog, parts) is not None:
         hint = "It exists now, but did not at that moment."
     return scope.fail(UndefinedTable, f'relation "{name}" does not exist', node.position, hint)
+
+
+def refuse_past_of_temporary(binder: Binder, found: Relation | SystemTable | None, node: ast.TableRef, scope: QueryScope) -> None:
+    """Raise NotSupportedError where the name means a temporary relation, which has no past."""
+    now = found if found is not None else find_relation(binder, binder.environment.catalog, node.name.parts)
+    if isinstance(now, Table | View) and now.id < 0:
+        assert node.system_time is not None
+        scope.fail(NotSupportedError, f'"{now.name}" is temporary and has no history', node.system_time.position)
 
 
 def find_relation(binder: Binder, catalog: Catalog, parts: Sequence[str]) -> Relation | SystemTable | None:
@@ -148,7 +158,8 @@ def table_source(
     columns = [
         Named(c.name, Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable or versions), c.hidden) for c in table.columns
     ]
-    columns += [c for c in version_columns(relation) if c.name not in table.by_name]
+    if table.id > 0:
+        columns += [c for c in version_columns(relation) if c.name not in table.by_name]
     plan = Scan(relation, table, alias.name if alias else table.name, moment, versions)
     return one_source(plan, columns, alias, table.name, table.schema, scope)
 
