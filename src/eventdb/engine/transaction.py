@@ -39,13 +39,17 @@ class Mark(Record, frozen=False):
 
 
 class Pending:
-    """Rows that executions of one prepared write have made, by key: checked, but not yet in the state."""
+    """Rows that executions of one prepared write have made, by key: checked, but not yet in the state.
 
-    __slots__ = ("prepared", "rows")
+    `earlier`: (key, values) of changes that later ones of the same rows have overtaken; they go into the event too.
+    """
+
+    __slots__ = ("earlier", "prepared", "rows")
 
     def __init__(self, prepared: Any) -> None:
         self.prepared = prepared
         self.rows: dict[Any, Any] = {}
+        self.earlier: list[tuple[Any, Any]] = []
 
 
 class Transaction:
@@ -168,7 +172,7 @@ class Transaction:
         pending = self.pending
         if pending is not None:
             self.pending = None
-            self.apply(pending.prepared.joined(pending.rows))
+            self.apply(pending.prepared.joined(pending.rows, pending.earlier))
 
     def take(self, sequence_id: int, count: int) -> list[int]:
         """The next values of the sequence of that id; see `reserve`."""

@@ -83,7 +83,8 @@ def join(txn: Transaction, prepared: Any, execution: Execution, p: Parameters) -
         if len(txn.events) > before:
             _forget_numbers(txn, before)
         raise
-    if txn.pending is not None and len(txn.pending.rows) >= _MOST_PENDING:
+    pending = txn.pending
+    if pending is not None and len(pending.rows) + len(pending.earlier) >= _MOST_PENDING:
         txn.flush()
     return made
 
@@ -275,13 +276,9 @@ def _join_update(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: P
     if row is not None:
         pending = txn.pending
         if pending is not None and key in pending.rows:
-            row = replaced(row, prepared.slots, pending.rows[key], txn.number)
+            return _join_again(txn, pending, cx, p, key, row)
         values = prepared.change(cx, p, row, txn.take)  # type: ignore[misc]
         if values:
-            if pending is not None and key in pending.rows:
-                # its earlier change is an event of its own, so that a row changed back has a new version whatever way the writes take
-                txn.flush()
-                pending = None
             if pending is None:
                 pending = txn.pending = Pending(prepared)
             pending.rows[key] = values
@@ -289,6 +286,29 @@ def _join_update(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: P
         if values is not None:
             row = None
     return _untouched(txn, prepared, cx, p, key, row)
+
+
+def _join_again(txn: Transaction, pending: Pending, cx: Execution, p: Parameters, key: Any, stored: Row) -> Written:
+    """One more change of a row whose last one waits."""
+    prepared: PreparedUpdate = pending.prepared
+    before = pending.rows[key]
+    row = replaced(stored, prepared.slots, before, txn.number)
+    values = prepared.change(cx, p, row, txn.take)  # type: ignore[misc]
+    if not values:
+        return _untouched(txn, prepared, cx, p, key, None if values is not None else row)
+    if _is_back(stored, prepared.slots, values):
+        txn.flush()
+        txn.pending = Pending(prepared)
+    else:
+        pending.earlier.append((key, before))
+    txn.pending.rows[key] = values  # type: ignore[union-attr]
+    return _ONE
+
+
+def _is_back(stored: Row, slots: tuple[int, ...], values: Row) -> bool:
+    """Whether a row that changed would have its stored values again. The change before must then be an event of its own, so that the row has
+    a new version whatever way the writes take."""
+    return all((old := stored[slot]) == new or old != old for slot, new in zip(slots, values, strict=True))
 
 
 def _untouched(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters, key: Any, row: Row | None) -> WriteResult:
@@ -304,33 +324,40 @@ _ONE = WriteResult(1)
 
 
 def _update_keys(txn: Transaction, prepared: PreparedUpdate, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
-    """Many updates by key in one event; a key that comes again ends the event, so that it sees its earlier change."""
-    table, key_of, change = prepared.table, prepared.key, prepared.change
+    """Many updates by key in one event, or in several where a row has to be checked or is changed back before it changes again."""
+    table, key_of, change, slots = prepared.table, prepared.key, prepared.change, prepared.slots
     numbers = txn.take
     mark = None
-    waiting: dict[Any, Row] = {}
+    batch = Pending(prepared)
     olds: list[Row] = []
     count = 0
+    free = prepared.effects.free
     get = txn.editor.table(table).get
     try:
         for p in parameter_rows:
             key = key_of(cx, p)  # type: ignore[misc]
-            if key in waiting:
-                mark = mark or txn.mark()
-                _apply_batch(txn, prepared, waiting, olds)
-                waiting, olds = {}, []
-                get = txn.editor.table(table).get
-            row = None if key is None else get(key)
+            row = stored = None if key is None else get(key)
+            again = key in batch.rows
+            if again:
+                row = replaced(stored, slots, batch.rows[key], txn.number)  # type: ignore[arg-type]
             values = () if row is None else change(cx, p, row, numbers)  # type: ignore[misc]
             if values:
                 count += 1
-                waiting[key] = values
-                olds.append(row)  # type: ignore[arg-type]
+                if again and free and not _is_back(stored, slots, values):  # type: ignore[arg-type]
+                    batch.earlier.append((key, batch.rows[key]))
+                elif again:
+                    mark = mark or txn.mark()
+                    _apply_batch(txn, batch, olds)
+                    batch, olds = Pending(prepared), []
+                    get = txn.editor.table(table).get
+                batch.rows[key] = values
+                if not free:
+                    olds.append(row)  # type: ignore[arg-type]
                 continue
             if key is not None:
                 txn.queries.table(table).get(key)
             count += values is None
-        _apply_batch(txn, prepared, waiting, olds)
+        _apply_batch(txn, batch, olds)
     except BaseException:
         if mark is not None:
             txn.reset(mark)
@@ -338,16 +365,17 @@ def _update_keys(txn: Transaction, prepared: PreparedUpdate, cx: Execution, para
     return WriteResult(count)
 
 
-def _apply_batch(txn: Transaction, prepared: PreparedUpdate, waiting: dict[Any, Row], olds: list[Row]) -> None:
-    if not waiting:
+def _apply_batch(txn: Transaction, batch: Pending, olds: list[Row]) -> None:
+    prepared: PreparedUpdate = batch.prepared
+    if not batch.rows:
         return
     effects = prepared.effects
     if not effects.free:
         number = txn.number
-        news = [replaced(old, prepared.slots, values, number) for old, values in zip(olds, waiting.values(), strict=True)]
+        news = [replaced(old, prepared.slots, values, number) for old, values in zip(olds, batch.rows.values(), strict=True)]
         effects.compute_indexes(news)
         check_references(txn, effects, news)
-    txn.apply(RowsUpdated(prepared.table.id, prepared.key_types, list(waiting), prepared.slots, prepared.types, list(waiting.values())))
+    txn.apply(prepared.joined(batch.rows, batch.earlier))
 
 
 def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p: Parameters) -> WriteResult:

@@ -210,18 +210,22 @@ class TableData:
         self._add([(number, *row) for row in rows], number)
 
     def update(self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row]) -> None:
-        """Apply RowsUpdated."""
+        """Apply RowsUpdated. Of a key that comes several times the last values count."""
         shape = self.shape
         if not shape.key_slots.isdisjoint(slots):
             self._move(number, keys, slots, values)
             return
         if shape.normal is not None:
             keys = list(map(shape.normal, keys))
+        if not all(map(lt, keys, islice(keys, 1, None))):
+            last = dict(zip(keys, values, strict=True))
+            keys = sorted(last)
+            values = list(map(last.__getitem__, keys))
         rules = self._edited(shape.touched(slots))
         if len(keys) >= BULK:
             with collector_asleep(len(keys)):
-                if self._update_many(number, keys, slots, values, rules):
-                    return
+                self._update_many(number, keys, slots, values, rules)
+            return
         for key, new in zip(keys, values, strict=True):
             self._update_row(number, key, slots, new, rules)
 
@@ -250,14 +254,8 @@ class TableData:
 
     def _update_many(
         self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row], rules: Sequence[Rule]
-    ) -> bool:
-        """The same for many rows, a leaf at a time; False, and nothing is done, where a key stands there twice."""
-        keys = list(keys)
-        if not all(map(lt, keys, islice(keys, 1, None))):
-            order = sorted(range(len(keys)), key=keys.__getitem__)
-            keys, values = [keys[i] for i in order], [values[i] for i in order]
-            if not all(map(lt, keys, islice(keys, 1, None))):
-                return False
+    ) -> None:
+        """The same for many rows by ascending key, a leaf at a time."""
         shape = self.shape
         full = shape.full if shape.tails is not None else None
         # NaN differs from itself, so of columns that may hold it each value is looked at
@@ -298,7 +296,6 @@ class TableData:
         self._keep(changed, stored, number)
         for index, rule in rules:
             index.change_many(rule, olds, news, changed, number)
-        return True
 
     def delete(self, number: int, keys: Sequence[Key]) -> None:
         """Apply RowsDeleted."""

@@ -53,7 +53,7 @@ class PreparedInsert(Record):
     joins: bool = False
     """Whether rows of several executions may go into the state together: nothing but the clustering key is to be checked."""
 
-    def joined(self, rows: Mapping[Any, Row]) -> RowsInserted:
+    def joined(self, rows: Mapping[Any, Row], earlier: Sequence[tuple[Any, Row]] = ()) -> RowsInserted:
         """The event of rows by key."""
         return RowsInserted(self.table.id, self.types, list(rows.values()))
 
@@ -83,9 +83,13 @@ class PreparedUpdate(Record):
     joins: bool = False
     """Whether changes of several executions may go into the state together: by key, with nothing to check beyond the row."""
 
-    def joined(self, rows: Mapping[Any, Row]) -> RowsUpdated:
-        """The event of new values by key."""
-        return RowsUpdated(self.table.id, self.key_types, list(rows), self.slots, self.types, list(rows.values()))
+    def joined(self, rows: Mapping[Any, Row], earlier: Sequence[tuple[Any, Row]] = ()) -> RowsUpdated:
+        """The event of new values by key, behind those that they replaced."""
+        keys, values = list(rows), list(rows.values())
+        if earlier:
+            keys = [*(key for key, _ in earlier), *keys]
+            values = [*(row for _, row in earlier), *values]
+        return RowsUpdated(self.table.id, self.key_types, keys, self.slots, self.types, values)
 
 
 class PreparedDelete(Record):
