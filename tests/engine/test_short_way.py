@@ -104,6 +104,38 @@ def test_one_event_for_many_statements(connection: Any) -> None:
     assert [type(event).__name__ for event in events] == ["RowsInserted", "RowsUpdated"]
 
 
+def test_rows_that_change_again_and_again_are_one_event(connection: Any) -> None:
+    """Each change stands in the event, the last one in the state; one that brings back what was there begins an event of its own."""
+    connection.executemany(INSERT, [(k, 0, None) for k in range(40)])
+    connection.execute(UPDATE, (1, 99))  # so that the statement is prepared
+    connection.commit()
+    draw = random.Random(1)
+    changes = [(draw.randrange(1, 5), draw.randrange(40)) for _ in range(300)]
+    rows = dict.fromkeys(range(40), 0)
+    for way in ("one by one", "many"):
+        if way == "many":
+            connection.executemany(UPDATE, changes)
+        else:
+            for change in changes:
+                connection.execute(UPDATE, change)
+        for add, k in changes:
+            rows[k] += add
+        assert contents(connection) == [(k, v, None) for k, v in rows.items()]
+        connection.commit()
+        (events,) = [made for _, made, _ in connection.database.changes(connection.last_transaction - 1)]
+        assert [(type(event).__name__, len(event.keys)) for event in events] == [("RowsUpdated", 300)]
+        last = dict(zip(events[0].keys, events[0].values, strict=True))
+        assert last == {k: (v,) for k, v in rows.items()}
+    for add in (7, -7, 7):
+        connection.execute(UPDATE, (add, 3))
+    connection.commit()
+    (events,) = [made for _, made, _ in connection.database.changes(connection.last_transaction - 1)]
+    assert [event.values for event in events] == [[(rows[3] + 7,)], [(rows[3],)], [(rows[3] + 7,)]]
+    versions = "SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE k = 3"
+    assert connection.execute(versions).fetchone() == (4,)
+    connection.verify().raise_for_problems()
+
+
 def test_a_failed_write_leaves_those_before_it(connection: Any) -> None:
     for k in range(3):
         connection.execute(INSERT, (k, k, None))

@@ -290,6 +290,8 @@ class Naive:
 
     def _update(self, model: Model) -> list[Event]:
         keys = self._some_keys(model)
+        if self.random.random() < 0.3:
+            keys += self.random.choices(keys, k=self.random.choice([1, 30])) if keys else []
         columns = [c for c in model.table.columns if c.id not in model.table.key]
         columns = self.random.sample(columns, self.random.randint(1, min(2, len(columns))))
         return self._changed(model, keys, columns, [[self._value(c, False) for c in columns] for _ in keys])
@@ -318,7 +320,7 @@ class Naive:
         if not keys:
             return []
         coming = {}
-        for key, new in zip(keys, values, strict=True):
+        for key, new in zip(keys, values, strict=True):  # of a key that comes again the last values count
             row = list(model.rows[key])
             if all(str(row[c.slot]) == str(value) for c, value in zip(columns, new, strict=True)):
                 coming[key] = model.rows[key]
@@ -327,7 +329,7 @@ class Naive:
             for column, value in zip(columns, new, strict=True):
                 row[column.slot] = value
             coming[self.key_of(table, tuple(row))] = tuple(row)
-        for key in keys:
+        for key in set(keys):
             del model.rows[key]
         model.rows.update(coming)
         slots, types = tuple(c.slot for c in columns), tuple(c.datatype for c in columns)

@@ -306,8 +306,8 @@ def _join_again(txn: Transaction, pending: Pending, cx: Execution, p: Parameters
 
 
 def _is_back(stored: Row, slots: tuple[int, ...], values: Row) -> bool:
-    """Whether a row that changed would have its stored values again. The change before must then be an event of its own, so that the row has
-    a new version whatever way the writes take."""
+    """Whether a row that changed would have its stored values again. The change before must then be an event of its own, so that the row
+    has a new version whatever way the writes take."""
     return all((old := stored[slot]) == new or old != old for slot, new in zip(slots, values, strict=True))
 
 

@@ -101,8 +101,8 @@ class RowsInserted(Record):
 class RowsUpdated(Record):
     """`keys` are those before the update; `slots` the changed columns, `values[i]` their new values in the row of `keys[i]`.
 
-    Where key columns change, all the rows leave their old keys before any takes its new one. Elsewhere a key may come several times, once for
-    each change of its row; the last values are those that the state keeps.
+    Where key columns change, all the rows leave their old keys before any takes its new one. Elsewhere a key may come several times, once
+    for each change of its row; the last values are those that the state keeps.
     """
 
     table_id: int

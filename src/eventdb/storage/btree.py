@@ -497,14 +497,16 @@ class Tree:
 def _pop_from_leaf(leaf: Any, keys: list[Any], lo: int, hi: int, gone: list[Any]) -> None:
     if leaf.shared:
         leaf.unshare()
-    if hi - lo <= _FEW:
+    old_keys, old_vals = leaf.keys, leaf.vals
+    if hi - lo <= max(_FEW, len(old_keys) // _SPARSE):
+        i = len(old_keys)
         for key in reversed(keys[lo:hi]):
-            i = bisect_left(leaf.keys, key)
-            if i < len(leaf.keys) and leaf.keys[i] == key:
-                del leaf.keys[i]
-                gone.append(leaf.vals.pop(i))
+            i = bisect_left(old_keys, key, 0, i)
+            if i < len(old_keys) and old_keys[i] == key:
+                del old_keys[i]
+                gone.append(old_vals.pop(i))
         return
-    entries = dict(zip(leaf.keys, leaf.vals, strict=True))
+    entries = dict(zip(old_keys, old_vals, strict=True))
     gone += [entries.pop(key) for key in reversed(keys[lo:hi]) if key in entries]
     leaf.keys, leaf.vals = list(entries), list(entries.values())
 

@@ -10,7 +10,7 @@ twice. Components are made by `model.keys.component`. Entries hold no rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter, ne
+from operator import eq, itemgetter, ne
 from typing import Any
 
 from eventdb.errors import InternalError
@@ -64,7 +64,7 @@ class EntryRule:
         columns = []
         for slot, simple, descending, nulls_first in self._plain:
             values = list(map(itemgetter(slot), rows))
-            if not simple:
+            if not simple and (descending or nulls_first or not all(map(eq, values, values))):
                 values = [component(v, descending, nulls_first) for v in values]
             elif None in values:
                 values = [NULL_KEY if v is None else v for v in values]
