@@ -181,6 +181,19 @@ class RecordingReader:
         return self.inner.sequence_value(sequence_id)
 
 
+class LockingReader(RecordingReader):
+    """A state reader that remembers only what is read of some tables: for FOR UPDATE, beside whatever `inner` remembers."""
+
+    __slots__ = ("_tables",)
+
+    def __init__(self, inner: StateReader, reads: ReadSet, tables: frozenset[int]) -> None:
+        super().__init__(inner, reads)
+        self._tables = tables
+
+    def table(self, table: Table, at: int | None = None) -> TableReader:
+        return super().table(table, at) if table.id in self._tables else self.inner.table(table, at)
+
+
 def changed_keys(events: Iterable[Event], catalog: Catalog) -> dict[int, set[Key]]:
     """The keys of the rows that `events` touch, old keys and new, by table id. `catalog`: the one that the events were made under."""
     changed: dict[int, set[Key]] = {}

@@ -288,6 +288,8 @@ class Session(Control):
         for _ in range(_RETRIES):
             reader, catalog, own, transaction = self.view()
             bound = Preparer(self, reader, catalog, own).bound(statement, values)
+            if bound.variant.locks:
+                reader = (transaction or self.alone()).locking(bound.variant.locks)
             execution = Execution(self, reader, transaction, bound.positions)
             try:
                 result = self._rows(statement, bound, execution)
@@ -319,7 +321,7 @@ class Session(Control):
         count = len(rows) if isinstance(rows, Sequence) else -1
         if variant.convert is not None:
             rows = map(variant.convert, rows)
-        if bound.positions[0] == PRESENT[0] and variant.inferred is None and not variant.draws:
+        if bound.positions[0] == PRESENT[0] and variant.inferred is None and not (variant.draws or variant.locks):
             statement.fast = variant
         return Result(variant.columns, rows, count)
 
@@ -421,11 +423,12 @@ class Session(Control):
             if bound is None or bound.variant.catalog is not catalog:
                 bound = Preparer(self, transaction.queries, catalog, PRESENT[0]).bound(statement, rows[0])
             variant = bound.variant
-            execution = Execution(self, transaction.queries, transaction, bound.positions)
+            reader = transaction.locking(variant.locks) if variant.locks else transaction.queries
+            execution = Execution(self, reader, transaction, bound.positions)
             values: Sequence[tuple[Any, ...]]
             values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
             count, made, last = write.execute(transaction, variant.prepared, execution, values)
-            if variant.inferred is None and not variant.moments:
+            if variant.inferred is None and not variant.moments and not variant.locks:
                 statement.fast = variant
             return self._written(variant, made, count, last)
 

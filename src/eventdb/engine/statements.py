@@ -66,6 +66,8 @@ class Variant(Record, frozen=False):
     write: bool
     joins: bool
     """Whether consecutive executions of it may go into the state together (see `engine.write.join`)."""
+    locks: frozenset[int]
+    """The tables whose rows FOR UPDATE or FOR SHARE holds."""
     draws: bool
     """Whether running it may take values from a sequence, so that it has to be run to its end at once."""
 
@@ -263,11 +265,12 @@ class Preparer:
         else:
             prepared = prepare_write(node, env)
         env.moment = no_moments  # a plan that is kept must not keep the state that it was made on
-        return variant_of(prepared, self._catalog, session.search_path, inferred, moments)
+        return variant_of(prepared, self._catalog, session.search_path, inferred, moments, frozenset(env.locks))
 
 
 def variant_of(
-    prepared: Any, catalog: Catalog, search_path: tuple[str, ...], inferred: Inferred, moments: MomentBinder
+    prepared: Any, catalog: Catalog, search_path: tuple[str, ...], inferred: Inferred, moments: MomentBinder,
+    locks: frozenset[int],
 ) -> Variant:
     query = isinstance(prepared, PreparedQuery)
     return Variant(
@@ -286,6 +289,7 @@ def variant_of(
         streaming=query and prepared.streaming,
         write=not query,
         joins=getattr(prepared, "joins", False),
+        locks=locks,
         draws="nextval" in prepared.source or "setval" in prepared.source,
     )
 

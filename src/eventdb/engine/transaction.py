@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import provenance
-from eventdb.engine.conflicts import ReadSet, RecordingReader
+from eventdb.engine.conflicts import LockingReader, ReadSet, RecordingReader
 from eventdb.engine.sequences import values_after
 from eventdb.errors import ReadOnlyTransaction
 from eventdb.model.catalog import Catalog
@@ -144,6 +144,11 @@ class Transaction:
                 self.queries = editor
             if self.written_provenance is None:
                 self.written_provenance = provenance.current()
+
+    def locking(self, tables: frozenset[int]) -> StateReader:
+        """What FOR UPDATE reads through: rows of these tables count for the check at commit in every isolation level."""
+        self.check_writable()
+        return LockingReader(self.queries, self.probes, tables)
 
     def check_writable(self) -> None:
         """Raises ReadOnlyTransaction where this transaction may not write."""

@@ -57,6 +57,8 @@ class Environment(Record, frozen=False):
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
     statistics: Callable[[Table], int] | None = None
     """How many rows a table has now, for the planner; None: nothing is known."""
+    locks: set[int] = field(default_factory=set)
+    """The tables whose rows FOR UPDATE or FOR SHARE holds; the binder fills it (see `sql.planner.locking`)."""
 
 
 class Execution(Protocol):

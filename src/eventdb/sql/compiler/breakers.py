@@ -193,13 +193,22 @@ def _is_count(expr: Any) -> bool:
 
 def _limit(g: Generator, node: plan.Limit, need: Need) -> Steps:
     rows = f"rows{g.number()}"
-    if node.ties:
-        steps, sources, _, names = _sort_input(g, plan.Sort(node.input, node.ties), need)
+    if node.ties or node.percent:
+        count = g.value(node.limit) if node.limit is not None else None
+        wanted = f"row_share(len({rows}), {count})" if node.percent else f"row_limit({count})"
+        if node.ties:
+            steps, sources, _, names = _sort_input(g, plan.Sort(node.input, node.ties), need)
+        else:
+            steps, names, sources = g.produce(node.input, need), g.carriers(node.input, need), []
+        number = g.number()
+        start, end = f"start{number}", f"end{number}"
         g.listed(steps, g.pack(names), rows)
-        g.write(f"keys = [({', '.join(sources)},) for {g.target(names)} in {rows}]")
-        g.write(f"start = row_offset({g.value(node.offset) if node.offset is not None else 0})")
-        g.write(f"end = tie_stop(keys, start, row_limit({g.value(node.limit) if node.limit is not None else None}))")
-        return [For(g.target(names), f"{rows}[start:end]", note="Limit with ties")]
+        g.write(f"{start} = row_offset({g.value(node.offset) if node.offset is not None else 0})")
+        if node.ties:
+            g.write(f"keys = [({', '.join(sources)},) for {g.target(names)} in {rows}]", f"{end} = tie_stop(keys, {start}, {wanted})")
+        else:
+            g.write(f"{end} = stop({start}, {wanted})")
+        return [For(g.target(names), f"{rows}[{start}:{end}]", note="Limit with ties" if node.ties else "Limit")]
     start, end = _bounds(g, node.limit, node.offset)
     if isinstance(node.input, plan.IndexRange) and end != "None":
         g.first[node.input.relation] = str(first_batch(int(end))) if end.isdigit() else f"first_batch({end})"

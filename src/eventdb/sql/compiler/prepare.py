@@ -84,6 +84,31 @@ def prepare_targets(
     return result
 
 
+def column_names(
+    env: Environment, table: Table, alias: str, from_: Sequence[ast.TableExpression], with_: ast.With | None, star: ast.Star
+) -> list[ast.Name]:
+    """The names that a `*` of RETURNING stands for: the columns of `table` (as `alias`), then those of `from_`, each with its source."""
+
+    def work() -> list[ast.Name]:
+        binder = Binder(env)
+        scope = binder.scope()
+        if with_ is not None:
+            binder.with_clause(with_, scope)
+        target = sources.table_source(binder, table, ast.Alias(alias), scope)
+        scope.item = sources.combined(scope, target, sources.from_clause(binder, from_, scope), "inner", (), star.position)
+        return [_full_name(column, scope, star) for column in scope.expand(star)]
+
+    result: list[ast.Name] = _guarded(work, env)
+    return result
+
+
+def _full_name(column: sources.Named, scope: QueryScope, star: ast.Star) -> ast.Name:
+    for source in scope.item.sources:
+        if any(c.name == column.name and c.expression == column.expression for c in source.columns):
+            return ast.Name((source.alias, column.name), position=star.position)
+    return ast.Name((column.name,), position=star.position)
+
+
 def _assigned(binder: Binder, node: Any, scope: QueryScope, want: DataType | None) -> Expr:
     if isinstance(node, ast.Default):
         from eventdb.sql.expressions.bound import Constant

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from eventdb.errors import (
@@ -21,6 +23,15 @@ def row_limit(count: int | None) -> int | None:
     if count is not None and count < 0:
         raise InvalidRowCountInLimitClause("LIMIT must not be negative")
     return count
+
+
+def row_share(rows: int, percent: Decimal | None) -> int | None:
+    """So many rows are `percent` of them, rounded up."""
+    if percent is None:
+        return None
+    if not percent >= 0:
+        raise InvalidRowCountInLimitClause("PERCENT must not be negative")
+    return rows if percent >= 100 else math.ceil(rows * percent / 100)
 
 
 def row_offset(count: int | None) -> int:

@@ -34,3 +34,11 @@ def prepare_targets(
     from eventdb.sql import compiler
 
     return compiler.prepare_targets(env, table, alias, from_, where, outputs, want, with_)
+
+
+def column_names(
+    env: Environment, table: Table, alias: str, from_: tuple[ast.TableExpression, ...], with_: ast.With | None, star: ast.Star
+) -> list[ast.Name]:
+    from eventdb.sql import compiler
+
+    return compiler.column_names(env, table, alias, from_, with_, star)

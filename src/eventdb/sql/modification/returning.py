@@ -1,6 +1,6 @@
 """RETURNING of UPDATE and DELETE.
 
-It sees the changed row of the target and, with FROM or USING, the columns of the other tables. Those columns are fetched with the targets
+It sees the changed row of the target and, with FROM or USING, the columns of the other tables (`*` gives the target's first). Those columns are fetched with the targets
 (before the change) and read back here from an unnamed table of their own.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eventdb.errors import NotSupportedError
 from eventdb.model import record
 from eventdb.model.schema import Column, Table
-from eventdb.sql.definition.queries import prepare_projection, prepare_targets
+from eventdb.sql.definition.queries import column_names, prepare_projection, prepare_targets
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.prepared import Returning
 from eventdb.sql.parser import ast
@@ -31,19 +30,28 @@ def prepare_returning(
     """
     if not from_ or extra is None:
         return Returning(prepare_projection(env, [(alias, table)], items))
-    for item in items:
-        if isinstance(item.expression, ast.Star) and item.expression.qualifier != (alias,):
-            raise NotSupportedError("RETURNING * with FROM or USING is not supported; name the columns").at(item.position, env.text)
+    known = list(env.parameter_types)
+    items = [written for item in items for written in _written_out(item, alias, table, env, from_, with_)]
+    env.parameter_types[:] = known
     rewritten = [_rewrite(item, alias, table, extra) for item in items]
     if not extra:
         return Returning(prepare_projection(env, [(alias, table)], items))
-    known = list(env.parameter_types)
     probe = prepare_targets(env, table, alias if alias != table.name else None, from_, where, extra, [None for _ in extra], with_)
     env.parameter_types[:] = known
     types = [column.datatype for column in probe.columns[-len(extra) :]]
     columns = tuple(Column(i + 1, f"c{i}", datatype, i + 1) for i, datatype in enumerate(types))
     other = Table(-1, "", _OTHER, -1, columns, (1,), width=len(columns) + 1, base_width=len(columns) + 1)
     return Returning(prepare_projection(env, [(alias, table), (_OTHER, other)], rewritten), first)
+
+
+def _written_out(
+    item: ast.SelectItem, alias: str, table: Table, env: Environment, from_: tuple[ast.TableExpression, ...], with_: ast.With | None
+) -> list[ast.SelectItem]:
+    """`*` as the columns that it stands for; any other item as it is."""
+    star = item.expression
+    if not isinstance(star, ast.Star) or star.qualifier == (alias,):
+        return [item]
+    return [ast.SelectItem(name, name.parts[-1], position=item.position) for name in column_names(env, table, alias, from_, with_, star)]
 
 
 def _rewrite(item: ast.SelectItem, alias: str, table: Table, extra: list[ast.Name]) -> ast.SelectItem:

@@ -22,13 +22,14 @@ from eventdb.errors import (
     StatementTooComplex,
 )
 from eventdb.model.catalog import Catalog
-from eventdb.model.datatype import BIGINT, Kind
+from eventdb.model.datatype import BIGINT, NUMERIC, Kind
 from eventdb.model.record import fields, replace
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import Column, Constant, Expr, OrderKey, SubqueryExpression, WindowCall
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import grouping, sources
+from eventdb.sql.planner.locking import locked_tables, refuse_locking
 from eventdb.sql.planner.nodes import (
     BoundQuery,
     Common,
@@ -102,11 +103,6 @@ class Binder:
     def query(self, query: ast.Query, outer: QueryScope | None = None, commons: dict[str, CommonEntry] | None = None) -> BoundQuery:
         """Bind a whole query expression; `outer`: the scope around it, which it may refer to."""
         scope = self.scope(outer, commons=commons)
-        if query.locking:
-            strength = query.locking[0].strength.upper()
-            scope.fail(NotSupportedError, f"FOR {strength} is not supported", query.locking[0].position)
-        if query.percent:
-            scope.fail(NotSupportedError, "FETCH FIRST … PERCENT is not supported", query.position)
         tables: list[Common] = []
         if query.with_ is not None:
             tables = self.with_clause(query.with_, scope)
@@ -120,10 +116,14 @@ class Binder:
         if isinstance(body, ast.Select):
             return self.select(body, scope, query)
         if isinstance(body, ast.Query):
+            if query is not None and query.locking:
+                body = replace(body, locking=body.locking + query.locking)
             bound = self.query(body, scope.outer, scope.commons)
         elif isinstance(body, ast.Values):
+            refuse_locking(query, "VALUES", scope)
             bound = self.values(body, scope)
         else:
+            refuse_locking(query, "UNION/INTERSECT/EXCEPT", scope)
             bound = self.set_operation(body, scope)
         if query is None:
             return bound
@@ -136,13 +136,20 @@ class Binder:
         plan = bound.plan
         if keys:
             plan = Sort(plan, tuple(keys))
-        limit = self.row_count(query.limit, "LIMIT", scope)
+        limit = self.row_share(query.limit, scope) if query.percent else self.row_count(query.limit, "LIMIT", scope)
         offset = self.row_count(query.offset, "OFFSET", scope)
         if limit is not None or offset is not None:
             if query.with_ties and not keys:
                 scope.fail(SQLSyntaxError, "WITH TIES cannot be specified without ORDER BY clause", query.position)
-            plan = Limit(plan, limit, offset, tuple(keys) if query.with_ties else ())
+            plan = Limit(plan, limit, offset, tuple(keys) if query.with_ties else (), query.percent)
         return replace(bound, plan=plan)
+
+    def row_share(self, node: ast.Expression | None, scope: QueryScope) -> Expr | None:
+        """The number of FETCH FIRST number PERCENT."""
+        if node is None:
+            return None
+        expr = self.expression(node, self.scope(scope.outer), "FETCH FIRST", want=NUMERIC)
+        return expressions.coerce(expr, NUMERIC, "assignment")
 
     def row_count(self, node: ast.Expression | None, clause: str, scope: QueryScope) -> Expr | None:
         if node is None or (isinstance(node, ast.Literal) and node.value is None):
@@ -185,11 +192,17 @@ class Binder:
             ]
         outputs = [alone(e) for e in outputs]
         keys = [replace(key, expression=alone(key.expression)) for key in keys]
+        if query is not None and query.locking:
+            if select.distinct:
+                refuse_locking(query, "DISTINCT clause", scope)
+            self.environment.locks.update(locked_tables(query.locking, scope))
         if groups or having is not None or any(has_aggregate(e) for e in (*outputs, *(k.expression for k in keys), *distinct_on)):
+            refuse_locking(query, "GROUP BY clause" if select.group_by else "aggregate functions", scope)
             grouped = grouping.grouped(self, plan, scope, groups, [*outputs, *distinct_on], having, keys, sets if select.group_by else [])
             plan, keys = grouped.plan, grouped.keys
             outputs, distinct_on = grouped.expressions[: len(outputs)], grouped.expressions[len(outputs) :]
         if any(has_window(e) for e in (*outputs, *(key.expression for key in keys), *distinct_on)):
+            refuse_locking(query, "window functions", scope)
             plan, made = windowed(self, plan, [*outputs, *distinct_on, *(key.expression for key in keys)])
             outputs, distinct_on = made[: len(outputs)], made[len(outputs) : len(outputs) + len(distinct_on)]
             expressions_of_keys = made[len(made) - len(keys) :]

@@ -182,6 +182,8 @@ class Costs:
             case Limit() | TopN():
                 rows = self.rows(node.input)
                 limit = node.limit
+                if isinstance(node, Limit) and node.percent:
+                    return max(1.0, rows * float(limit.value) / 100) if isinstance(limit, Constant) and limit.value is not None else rows
                 return min(rows, float(limit.value)) if isinstance(limit, Constant) and limit.value is not None else rows
             case Lookup():
                 return self.per_key(self.rows(node.input))

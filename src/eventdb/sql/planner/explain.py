@@ -156,7 +156,8 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
         case plan.TopN():
             return f" {describe((node.limit,), emitter)}: {_order(node.keys, emitter)}"
         case plan.Limit():
-            return f" {describe((node.limit,), emitter)}" if node.limit is not None else ""
+            percent = " percent" if node.percent else ""
+            return f" {describe((node.limit,), emitter)}{percent}" if node.limit is not None else ""
         case plan.Distinct():
             return f": {describe(node.on, emitter)}"
         case plan.SetOperation():

@@ -238,12 +238,14 @@ class TopN(Node):
 
 
 class Limit(Node):
-    """Rows from `offset` on, at most `limit`; `ties`: the order whose equals of the last row follow (WITH TIES)."""
+    """Rows from `offset` on, at most `limit`; `ties`: the order whose equals of the last row follow (WITH TIES). `percent`: the limit is
+    a share of all rows."""
 
     input: Node
     limit: Expr | None
     offset: Expr | None = None
     ties: tuple[OrderKey, ...] = ()
+    percent: bool = False
 
 
 class Distinct(Node):

@@ -324,7 +324,7 @@ def use_top_n(query: BoundQuery, context: Context) -> BoundQuery:
     """ORDER BY with LIMIT keeps only the first rows."""
 
     def change(node: Node) -> Node:
-        if isinstance(node, Limit) and isinstance(node.input, Sort) and node.limit is not None and not node.ties:
+        if isinstance(node, Limit) and isinstance(node.input, Sort) and node.limit is not None and not (node.ties or node.percent):
             return TopN(node.input.input, node.input.keys, node.limit, node.offset)
         return node
 

@@ -38,6 +38,7 @@ class Source(Record):
     alias: str
     schema: str | None
     columns: tuple[Named, ...]
+    plan: Node | None = None
 
 
 class FromItem(Record):

@@ -145,7 +145,7 @@ def aliased(columns: Sequence[Named], alias: ast.Alias | None, scope: QueryScope
 
 def one_source(plan: Node, columns: Sequence[Named], alias: ast.Alias | None, name: str, schema: str | None, scope: QueryScope) -> FromItem:
     named = aliased(columns, alias, scope, alias.name if alias else name)
-    source = Source(alias.name, None, named) if alias else Source(name, schema, named)
+    source = Source(alias.name, None, named, plan) if alias else Source(name, schema, named, plan)
     return FromItem(plan, named, (source,))
 
 
