@@ -62,7 +62,7 @@ def execute(txn: Transaction, prepared: PreparedWrite, execution: Execution, par
     """
     before = len(txn.events)
     try:
-        return _RUN[type(prepared)](txn, prepared, execution, parameter_rows)
+        return _RUN.get(type(prepared), _other)(txn, prepared, execution, parameter_rows)
     except BaseException:
         if len(txn.events) > before:
             _forget_numbers(txn, before)
@@ -107,7 +107,7 @@ def _forget_numbers(txn: Transaction, before: int) -> None:
 
 def _one_by_one(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
     """executemany in its plain meaning."""
-    run = _RUN[type(prepared)]
+    run = _RUN.get(type(prepared), _other)
     count, rows, last = 0, None, None
     mark = txn.mark()
     try:
@@ -518,6 +518,15 @@ def _truncate(txn: Transaction, prepared: PreparedTruncate, cx: Execution, param
     for sequence_id in prepared.sequences:
         txn.apply(SequenceAdvanced(sequence_id, None))
     return WriteResult(-1)
+
+
+def _other(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
+    """MERGE, whose code comes with the first of its kind."""
+    from eventdb.engine.write_merge import merge
+
+    if len(parameter_rows) != 1:
+        return _one_by_one(txn, prepared, cx, parameter_rows)
+    return merge(txn, prepared, cx, parameter_rows[0])
 
 
 _RUN: dict[type, Callable[[Transaction, Any, Execution, Sequence[Parameters]], WriteResult]] = {

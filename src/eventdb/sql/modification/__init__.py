@@ -6,7 +6,8 @@ other rows (PRIMARY KEY, UNIQUE, FOREIGN KEY) is described by `effects.Effects` 
 
 from __future__ import annotations
 
-from eventdb.errors import NotSupportedError
+from typing import Any
+
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.delete import prepare_delete, prepare_truncate
 from eventdb.sql.modification.insert import prepare_insert
@@ -28,8 +29,8 @@ __all__ = [
 Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
 
 
-def prepare_write(statement: Write, env: Environment) -> PreparedWrite:
-    """Bind and compile any statement that changes rows."""
+def prepare_write(statement: Write, env: Environment) -> PreparedWrite | Any:
+    """Bind and compile any statement that changes rows: a PreparedWrite, or a PreparedMerge of `merge`, which is imported when needed."""
     match statement:
         case ast.Insert():
             return prepare_insert(statement, env)
@@ -38,6 +39,8 @@ def prepare_write(statement: Write, env: Environment) -> PreparedWrite:
         case ast.Delete():
             return prepare_delete(statement, env)
         case ast.Merge():
-            raise NotSupportedError("MERGE is not supported yet").at(statement.position, env.text)
+            from eventdb.sql.modification.merge import prepare_merge
+
+            return prepare_merge(statement, env)
         case ast.Truncate():
             return prepare_truncate(statement, env)

@@ -72,7 +72,12 @@ def assigned_parameters(statement: ast.Node) -> Iterator[int | str]:
         found += statement.assignments
     elif isinstance(statement, ast.Insert) and statement.on_conflict is not None:
         found += statement.on_conflict.assignments
-    pending: list[ast.Node | None] = [a.value for a in found]
+    pending: list[ast.Node | None] = []
+    if isinstance(statement, ast.Merge):
+        for when in statement.whens:
+            found += when.assignments
+            pending += when.values
+    pending += [a.value for a in found]
     while pending:
         value = pending.pop()
         if isinstance(value, ast.Parameter):

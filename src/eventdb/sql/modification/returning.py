@@ -15,6 +15,7 @@ from eventdb.sql.definition.queries import column_names, prepare_projection, pre
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.prepared import Returning
 from eventdb.sql.parser import ast
+from eventdb.sql.prepared import ResultColumn
 
 _OTHER = "_other"
 
@@ -33,15 +34,18 @@ def prepare_returning(
     known = list(env.parameter_types)
     items = [written for item in items for written in _written_out(item, alias, table, env, from_, with_)]
     env.parameter_types[:] = known
-    rewritten = [_rewrite(item, alias, table, extra) for item in items]
+    rewritten = [references_replaced(item, alias, table, extra) for item in items]
     if not extra:
         return Returning(prepare_projection(env, [(alias, table)], items))
     probe = prepare_targets(env, table, alias if alias != table.name else None, from_, where, extra, [None for _ in extra], with_)
     env.parameter_types[:] = known
-    types = [column.datatype for column in probe.columns[-len(extra) :]]
-    columns = tuple(Column(i + 1, f"c{i}", datatype, i + 1) for i, datatype in enumerate(types))
-    other = Table(-1, "", _OTHER, -1, columns, (1,), width=len(columns) + 1, base_width=len(columns) + 1)
-    return Returning(prepare_projection(env, [(alias, table), (_OTHER, other)], rewritten), first)
+    return Returning(prepare_projection(env, [(alias, table), other_table(probe.columns[-len(extra) :])], rewritten), first)
+
+
+def other_table(columns: Sequence[ResultColumn]) -> tuple[str, Table]:
+    """The unnamed table of what other tables gave, as a source of a projection."""
+    made = tuple(Column(i + 1, f"c{i}", column.datatype, i + 1) for i, column in enumerate(columns))
+    return _OTHER, Table(-1, "", _OTHER, -1, made, (1,), width=len(made) + 1, base_width=len(made) + 1)
 
 
 def _written_out(
@@ -54,7 +58,8 @@ def _written_out(
     return [ast.SelectItem(name, name.parts[-1], position=item.position) for name in column_names(env, table, alias, from_, with_, star)]
 
 
-def _rewrite(item: ast.SelectItem, alias: str, table: Table, extra: list[ast.Name]) -> ast.SelectItem:
+def references_replaced(item: ast.SelectItem, alias: str, table: Table, extra: list[ast.Name]) -> ast.SelectItem:
+    """The item with columns of other tables replaced by their places in `other_table`; new ones are added to `extra`."""
     expression = _replace_names(item.expression, alias, table, extra)
     name = item.alias
     if name is None and isinstance(item.expression, ast.Name):

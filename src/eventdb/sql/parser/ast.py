@@ -265,7 +265,7 @@ class SetOperation(Node):
 class CommonTable(Node):
     name: str
     columns: tuple[str, ...]
-    query: Query | Insert | Update | Delete
+    query: Query | Insert | Update | Delete | Merge
     materialized: bool | None = None
 
 
@@ -407,7 +407,7 @@ class Delete(Node):
 
 
 class MergeWhen(Node):
-    """WHEN [NOT] MATCHED [AND condition] THEN action; `values` for insert."""
+    """WHEN [NOT] MATCHED [BY SOURCE] [AND condition] THEN action; `values` for insert, empty for DEFAULT VALUES."""
 
     matched: bool
     action: OneOf["update", "delete", "insert", "nothing"]
@@ -415,6 +415,8 @@ class MergeWhen(Node):
     assignments: tuple[Assignment, ...] = ()
     columns: tuple[str, ...] = ()
     values: tuple[Expression, ...] = ()
+    by_source: bool = False
+    overriding: OneOf["system", "user"] | None = None
 
 
 class Merge(Node):

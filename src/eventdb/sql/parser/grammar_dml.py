@@ -139,21 +139,21 @@ class ManipulationRules(Actions):
         | WHEN MATCHED merge_condition THEN merge_nothing
         | WHEN NOT MATCHED merge_condition THEN merge_insert
         | WHEN NOT MATCHED merge_condition THEN merge_nothing"""
-        matched = len(p) == 6
-        action, assignments, columns, values = p[len(p) - 1]
-        condition = p[len(p) - 3]
-        p[0] = ast.MergeWhen(matched, action, condition, assignments, columns, values, position=p.at(1))
+        p[0] = self.merge_when(p, len(p) == 6)
 
     def p_merge_when_by(self, p: Symbols) -> None:
         """merge_when : WHEN NOT MATCHED BY IDENTIFIER merge_condition THEN merge_update
         | WHEN NOT MATCHED BY IDENTIFIER merge_condition THEN merge_insert
         | WHEN NOT MATCHED BY IDENTIFIER merge_condition THEN merge_nothing"""
-        if p[5] == "source":
-            raise errors.NotSupportedError("WHEN NOT MATCHED BY SOURCE is not supported", position=p.at(4))
-        action, assignments, columns, values = p[8]
-        if p[5] != "target" or action not in ("insert", "nothing"):
-            raise self.unexpected(p, 5 if p[5] != "target" else 8)
-        p[0] = ast.MergeWhen(False, action, p[6], assignments, columns, values, position=p.at(1))
+        if p[5] not in ("source", "target"):
+            raise self.unexpected(p, 5)
+        if p[8]["action"] in (("insert",) if p[5] == "source" else ("update", "delete")):
+            raise self.unexpected(p, 8)
+        p[0] = self.merge_when(p, False, p[5] == "source")
+
+    def merge_when(self, p: Symbols, matched: bool, by_source: bool = False) -> ast.MergeWhen:
+        """The clause whose last symbols are its condition, THEN and its action."""
+        return ast.MergeWhen(matched, condition=p[len(p) - 3], by_source=by_source, **p[len(p) - 1], position=p.at(1))
 
     def p_merge_condition(self, p: Symbols) -> None:
         """merge_condition :
@@ -162,25 +162,28 @@ class ManipulationRules(Actions):
 
     def p_merge_update(self, p: Symbols) -> None:
         """merge_update : UPDATE SET assignments"""
-        p[0] = ("update", tuple(p[3]), (), ())
+        p[0] = {"action": "update", "assignments": tuple(p[3])}
 
     def p_merge_delete(self, p: Symbols) -> None:
         """merge_update : DELETE"""
-        p[0] = ("delete", (), (), ())
+        p[0] = {"action": "delete"}
 
     def p_merge_nothing(self, p: Symbols) -> None:
         """merge_nothing : DO NOTHING"""
-        p[0] = ("nothing", (), (), ())
+        p[0] = {"action": "nothing"}
 
     def p_merge_insert(self, p: Symbols) -> None:
-        """merge_insert : INSERT columns_opt VALUES '(' expression_list ')'"""
+        """merge_insert : INSERT columns_opt VALUES '(' expression_list ')'
+        | INSERT columns_opt OVERRIDING overriding VALUE VALUES '(' expression_list ')'"""
+        values = p[len(p) - 2]
         if self.defaults:
-            self.allow_defaults(p[5])
-        p[0] = ("insert", (), p[2], tuple(p[5]))
+            self.allow_defaults(values)
+        overriding = p[4] if len(p) > 7 else None
+        p[0] = {"action": "insert", "columns": p[2], "values": tuple(values), "overriding": overriding}
 
     def p_merge_insert_default(self, p: Symbols) -> None:
         """merge_insert : INSERT DEFAULT VALUES"""
-        p[0] = ("insert", (), (), ())
+        p[0] = {"action": "insert"}
 
     # ---- whole tables and history
 

@@ -178,7 +178,8 @@ class QueryRules(Actions):
         """common_query : query
         | insert
         | update
-        | delete"""
+        | delete
+        | merge"""
         p[0] = p[1]
 
     # ---- bodies

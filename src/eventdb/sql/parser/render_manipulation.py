@@ -102,9 +102,11 @@ def _merge_when(node: ast.MergeWhen) -> str:
             action = "DO NOTHING"
         case "insert":
             values = f"VALUES ({comma(node.values)})" if node.values else "DEFAULT VALUES"
-            action = f"INSERT{optional_names(node.columns)} {values}"
+            overriding = f" OVERRIDING {node.overriding.upper()} VALUE" if node.overriding else ""
+            action = f"INSERT{optional_names(node.columns)}{overriding} {values}"
     condition = f" AND {text(node.condition)}" if node.condition is not None else ""
-    return f"WHEN {'' if node.matched else 'NOT '}MATCHED{condition} THEN {action}"
+    by = " BY SOURCE" if node.by_source else ""
+    return f"WHEN {'' if node.matched else 'NOT '}MATCHED{by}{condition} THEN {action}"
 
 
 @renders(ast.Truncate)
