@@ -168,6 +168,10 @@ class RecordingReader:
             return self.inner.table(table, at)
         return RecordingTable(self.inner.table(table), self.reads.of(table.id))
 
+    def over(self, inner: StateReader) -> RecordingReader:
+        """A reader of another state that remembers in the same place."""
+        return RecordingReader(inner, self.reads)
+
     def catalog_at(self, number: int) -> Catalog:
         return self.inner.catalog_at(number)
 
@@ -189,6 +193,11 @@ class LockingReader(RecordingReader):
     def __init__(self, inner: StateReader, reads: ReadSet, tables: frozenset[int]) -> None:
         super().__init__(inner, reads)
         self._tables = tables
+
+    def over(self, inner: StateReader) -> LockingReader:
+        """A reader of another state that remembers in the same places."""
+        below = self.inner.over(inner) if isinstance(self.inner, RecordingReader) else inner
+        return LockingReader(below, self.reads, self._tables)
 
     def table(self, table: Table, at: int | None = None) -> TableReader:
         return super().table(table, at) if table.id in self._tables else self.inner.table(table, at)

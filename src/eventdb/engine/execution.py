@@ -33,7 +33,7 @@ class Execution:
     before, to be used again (see `State.opened` and `Transaction.opened`, which a change empties).
     """
 
-    __slots__ = ("opened", "positions", "reader", "session", "started", "transaction")
+    __slots__ = ("made", "opened", "positions", "reader", "session", "started", "transaction")
 
     def __init__(
         self,
@@ -49,6 +49,8 @@ class Execution:
         shared = transaction is not None and reader is transaction.queries
         self.opened: dict[Any, TableReader] = transaction.opened if shared else {}  # type: ignore[union-attr]
         self.started: datetime.datetime | None = None
+        self.made: dict[str, Sequence[tuple[Any, ...]]] | None = None
+        """The rows that earlier steps of the statement gave, by name; None where it has no steps (see `engine.write_with`)."""
 
     @property
     def timezone(self) -> datetime.tzinfo:
@@ -85,6 +87,8 @@ class Execution:
         return datetime_of(self.transaction.started)
 
     def system_rows(self, table: SystemTable, moment: int) -> Iterable[tuple[Any, ...]]:
+        if not table.schema and self.made is not None:
+            return self.made[table.name]
         return system_tables.rows(table, self, self.positions[moment][1])
 
     def transaction_time(self, number: int | None) -> datetime.datetime:

@@ -37,6 +37,7 @@ from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import TEXT
 from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import Table
+from eventdb.sql.modification import modifies
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
@@ -208,9 +209,12 @@ class Session(Control):
             node = statement.node
             if node is None:
                 return Result()
+            writes = isinstance(node, ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate)
             if isinstance(node, ast.Query):
-                return self._query(statement, values)
-            if isinstance(node, ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate):
+                if not modifies(node):
+                    return self._query(statement, values)
+                writes = True
+            if writes:
                 return self._write(statement, [values])
             if isinstance(node, ast.Explain):
                 return self._explain(statement, node, values)
@@ -433,7 +437,8 @@ class Session(Control):
             return self._written(variant, made, count, last)
 
         result = self._in_transaction(work, False)
-        self.total_changes += max(result.rowcount, 0)
+        if not isinstance(statement.node, ast.Query):
+            self.total_changes += max(result.rowcount, 0)
         return result
 
     def _written(self, variant: Variant, rows: Any, count: int, last: int | None) -> Result:

@@ -26,7 +26,7 @@ from eventdb.model.record import Record
 from eventdb.sql import compiler
 from eventdb.sql.environment import Environment, no_moments
 from eventdb.sql.expressions import parameters
-from eventdb.sql.modification import prepare_write
+from eventdb.sql.modification import modifies, prepare_write
 from eventdb.sql.modification.assignments import assigned_parameters
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import PreparedQuery, ResultColumn
@@ -260,7 +260,7 @@ class Preparer:
         if isinstance(node, ast.Explain):
             node = node.statement
         prepared: Any
-        if isinstance(node, ast.Query):
+        if isinstance(node, ast.Query) and not modifies(node):
             prepared = compiler.prepare_query(node, env)
         else:
             prepared = prepare_write(node, env)

@@ -390,7 +390,7 @@ def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p
     for target in fetched(prepared.targets, cx, p):
         old = target[0]
         key = prepared.key_of(old)
-        if key in seen:
+        if key in seen or _changed_beside(txn, cx, prepared.table, key, old):
             continue
         seen.add(key)
         values = finish(cx, p, target, numbers)
@@ -471,7 +471,9 @@ def _delete_targets(txn: Transaction, prepared: PreparedDelete, cx: Execution, p
     txn.check_writable()
     found: dict[Any, Row] = {}
     for target in fetched(prepared.targets, cx, p):
-        found.setdefault(prepared.key_of(target[0]), target)
+        key = prepared.key_of(target[0])
+        if not _changed_beside(txn, cx, prepared.table, key, target[0]):
+            found.setdefault(key, target)
     rows = [target[0] for target in found.values()]
     returned = _shown(prepared.returning, cx, p, rows, list(found.values()))
     _apply_delete(txn, prepared, rows, cx)
@@ -521,12 +523,20 @@ def _truncate(txn: Transaction, prepared: PreparedTruncate, cx: Execution, param
 
 
 def _other(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
-    """MERGE, whose code comes with the first of its kind."""
-    from eventdb.engine.write_merge import merge
-
+    """MERGE and WITH that changes rows, whose code comes with the first of their kind."""
     if len(parameter_rows) != 1:
         return _one_by_one(txn, prepared, cx, parameter_rows)
-    return merge(txn, prepared, cx, parameter_rows[0])
+    from eventdb.engine import write_merge, write_with
+    from eventdb.sql.modification.with_writes import PreparedWith
+
+    run: Any = write_with.run if isinstance(prepared, PreparedWith) else write_merge.merge
+    made: WriteResult = run(txn, prepared, cx, parameter_rows[0])
+    return made
+
+
+def _changed_beside(txn: Transaction, cx: Execution, table: Table, key: Any, old: Row) -> bool:
+    """Whether another write of the same statement has changed the row since the state that `cx` reads."""
+    return cx.made is not None and txn.editor.row(table, key) != old
 
 
 _RUN: dict[type, Callable[[Transaction, Any, Execution, Sequence[Parameters]], WriteResult]] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eventdb.engine.transaction import Transaction
-from eventdb.engine.write import Parameters, WriteResult, _apply_delete, _apply_pairs, check_insert
+from eventdb.engine.write import Parameters, WriteResult, _apply_delete, _apply_pairs, _changed_beside, check_insert
 from eventdb.engine.write_cascade import Pairs, replaced
 from eventdb.errors import CardinalityViolation
 from eventdb.model.event import RowsInserted
@@ -68,7 +68,7 @@ def _decided(txn: Transaction, prepared: PreparedMerge, cx: Execution, p: Parame
             continue
         old = row[0]
         key = prepared.key_of(old)
-        if key in taken.seen:
+        if key in taken.seen or _changed_beside(txn, cx, prepared.table, key, old):
             raise CardinalityViolation(
                 "MERGE command cannot affect row a second time", hint="Ensure that not more than one source row matches any one target row."
             )

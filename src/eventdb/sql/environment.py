@@ -57,6 +57,10 @@ class Environment(Record, frozen=False):
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
     statistics: Callable[[Table], int] | None = None
     """How many rows a table has now, for the planner; None: nothing is known."""
+    given: dict[int, SystemTable] = field(default_factory=dict)
+    """The common tables whose rows are given at each run, by the identity of their node (see `sql.modification.with_writes`)."""
+    apart: bool = False
+    """Whether a write must find its rows through the reader of its execution alone, for it is one of several of a statement."""
     locks: set[int] = field(default_factory=set)
     """The tables whose rows FOR UPDATE or FOR SHARE holds; the binder fills it (see `sql.planner.locking`)."""
 
@@ -67,6 +71,11 @@ class Execution(Protocol):
     `positions[i]`: for moment i the pair (first, last) of transaction numbers, both the same for AS OF; entry 0 is the statement's own
     position, with first None for the present.
     """
+
+    @property
+    def made(self) -> Mapping[str, Sequence[tuple[Any, ...]]] | None:
+        """The rows that earlier steps of the same statement gave, by name; None for a statement without steps."""
+        ...
 
     @property
     def positions(self) -> Sequence[tuple[int | None, int | None]]: ...

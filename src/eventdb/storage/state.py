@@ -104,6 +104,13 @@ class Editor(Draft):
         """The first hidden row id of a table that was never used; consecutive ones after it are free too."""
         return self.storage(self.catalog.tables[table_id]).next_row_id
 
+    def still(self) -> Editor:
+        """The draft as it is now, to be read while this one goes on to change."""
+        self.freeze()
+        copy = Editor(self._state, self.number)
+        copy.catalog, copy._touched, copy._sequences = self.catalog, dict(self._touched), self._sequences
+        return copy
+
     def table(self, table: Table, at: int | None = None) -> LiveTable | PastTable:
         """The rows of `table` with the draft's own changes, or as they were at `at`."""
         data = self.storage(table)

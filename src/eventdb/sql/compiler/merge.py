@@ -15,7 +15,7 @@ from eventdb.sql.parser import ast
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner import sources
 from eventdb.sql.planner.binder import Binder, conjuncts, settled
-from eventdb.sql.planner.scope import FromItem, QueryScope
+from eventdb.sql.planner.scope import NOTHING, FromItem, QueryScope
 from eventdb.sql.prepared import PreparedQuery
 
 FIRST = 2
@@ -44,7 +44,7 @@ def prepare_merge_rows(
         scope = binder.scope()
         tables = binder.with_clause(statement.with_, scope) if statement.with_ is not None else []
         target = sources.table_source(binder, table, ast.Alias(statement.alias) if statement.alias else None, scope)
-        given = sources.table_expression(binder, statement.source, scope, sources.NOTHING)
+        given = sources.table_expression(binder, statement.source, scope, NOTHING)
         joined, there, here = _joined(binder, scope, statement, target, given)
         branch = _branch(binder, scope, branches, joined, len(given.columns), len(given.sources), there, here)
         number = next(binder.numbers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventdb.errors import InternalError
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.delete import prepare_delete, prepare_truncate
 from eventdb.sql.modification.insert import prepare_insert
@@ -22,15 +23,26 @@ from eventdb.sql.modification.update import prepare_update
 from eventdb.sql.parser import ast
 
 __all__ = [
-    "PreparedDelete", "PreparedInsert", "PreparedTruncate", "PreparedUpdate", "PreparedWrite", "prepare_delete",
+    "PreparedDelete", "PreparedInsert", "PreparedTruncate", "PreparedUpdate", "PreparedWrite", "modifies", "prepare_delete",
     "prepare_insert", "prepare_truncate", "prepare_update", "prepare_write",
 ]  # fmt: skip
 
 Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
 
 
-def prepare_write(statement: Write, env: Environment) -> PreparedWrite | Any:
-    """Bind and compile any statement that changes rows: a PreparedWrite, or a PreparedMerge of `merge`, which is imported when needed."""
+def modifies(statement: Any) -> bool:
+    """Whether the statement's WITH changes rows, so that it is a write whatever else it is."""
+    with_ = getattr(statement, "with_", None)
+    return with_ is not None and any(not isinstance(table.query, ast.Query) for table in with_.tables)
+
+
+def prepare_write(statement: Write | ast.Query, env: Environment) -> PreparedWrite | Any:
+    """Bind and compile any statement that changes rows: a PreparedWrite, or what `merge` and `with_writes` give, which are imported when
+    they are needed."""
+    if not env.apart and modifies(statement):
+        from eventdb.sql.modification.with_writes import prepare_with
+
+        return prepare_with(statement, env)
     match statement:
         case ast.Insert():
             return prepare_insert(statement, env)
@@ -44,3 +56,5 @@ def prepare_write(statement: Write, env: Environment) -> PreparedWrite | Any:
             return prepare_merge(statement, env)
         case ast.Truncate():
             return prepare_truncate(statement, env)
+        case _:
+            raise InternalError(f"{type(statement).__name__} is no write")

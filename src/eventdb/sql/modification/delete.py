@@ -23,10 +23,11 @@ def prepare_delete(statement: ast.Delete, env: Environment) -> PreparedDelete:
     """Bind and compile a DELETE. Raises ProgrammingError of many kinds, with their places."""
     table = find_table(env, statement.table, "delete from")
     known = list(env.parameter_types)
-    try:
-        return _by_key(statement, table, env)
-    except (Error, NoKey):
-        env.parameter_types[:] = known
+    if not env.apart:
+        try:
+            return _by_key(statement, table, env)
+        except (Error, NoKey):
+            env.parameter_types[:] = known
     return _by_targets(statement, table, env)
 
 

@@ -32,10 +32,11 @@ def prepare_update(statement: ast.Update, env: Environment) -> PreparedUpdate:
     table = find_table(env, statement.table, "update")
     assigned = resolve(statement.assignments, table, env)
     known = list(env.parameter_types)
-    try:
-        return _by_key(statement, table, assigned, env)
-    except (Error, NoKey):
-        env.parameter_types[:] = known
+    if not env.apart:
+        try:
+            return _by_key(statement, table, assigned, env)
+        except (Error, NoKey):
+            env.parameter_types[:] = known
     return _by_targets(statement, table, assigned, env)
 
 

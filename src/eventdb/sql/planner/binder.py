@@ -24,7 +24,7 @@ from eventdb.errors import (
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, NUMERIC, Kind
 from eventdb.model.record import fields, replace
-from eventdb.sql.environment import Environment
+from eventdb.sql.environment import Environment, SystemTable
 from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import Column, Constant, Expr, OrderKey, SubqueryExpression, WindowCall
 from eventdb.sql.parser import ast
@@ -41,6 +41,7 @@ from eventdb.sql.planner.nodes import (
     Project,
     SetOperation,
     Sort,
+    SystemScan,
     Values,
     Window,
 )
@@ -361,9 +362,13 @@ class Binder:
             if table.name in seen:
                 scope.fail(DuplicateAlias, f'WITH query name "{table.name}" specified more than once', table.position)
             seen.add(table.name)
-            if not isinstance(table.query, ast.Query):
-                scope.fail(NotSupportedError, "data-modifying statements in WITH are not supported", table.position)
-            if clause.recursive and mentions(table.query, table.name):
+            given = self.environment.given.get(id(table))
+            if given is not None:
+                common, entry = self.given_rows(table, given, scope)
+            elif not isinstance(table.query, ast.Query):
+                message = "WITH clause containing a data-modifying statement must be at the top level"
+                scope.fail(NotSupportedError, message, table.position)
+            elif clause.recursive and mentions(table.query, table.name):
                 common, entry = self.recursive(table, table.query, scope)
             else:
                 bound = self.query(table.query, self.scope(scope.outer, commons=scope.commons))
@@ -374,6 +379,14 @@ class Binder:
             tables.append(common)
             scope.commons = {**scope.commons, table.name: entry}
         return tables
+
+    def given_rows(self, table: ast.CommonTable, given: SystemTable, scope: QueryScope) -> tuple[Common, CommonEntry]:
+        """A common table whose rows an earlier step of the statement has made."""
+        relation, number = next(self.numbers), next(self.numbers)
+        outputs = tuple(Column(datatype, relation, i, name) for i, (name, datatype) in enumerate(given.columns))
+        plan = SystemScan(relation, given, table.name)
+        bound = BoundQuery(plan, outputs, tuple(name for name, _ in given.columns))
+        return Common(number, table.name, plan, outputs), self.common_entry(table, number, bound, scope)
 
     def common_entry(
         self, table: ast.CommonTable, number: int, bound: BoundQuery, scope: QueryScope, nullable: bool = False

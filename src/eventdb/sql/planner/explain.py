@@ -130,6 +130,8 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
             moment += " (versions)" if node.versions else ""
             name = node.table.name if node.alias == node.table.name else f"{node.table.name} {node.alias}"
             return f" {name}{moment}{_access(node, emitter)}"
+        case plan.SystemScan() if not node.table.schema:
+            return f" {node.alias}"
         case plan.SystemScan():
             return f" {node.table.schema}.{node.table.name}{f' at moment {node.moment}' if node.moment else ''}"
         case plan.CommonScan():
