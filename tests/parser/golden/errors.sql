@@ -414,11 +414,11 @@ MERGE INTO t USING s ON true WHEN MATCHED THEN INSERT VALUES (1)
 LINE 1: MERGE INTO t USING s ON true WHEN MATCHED THEN INSERT VALUES (1)
                                                        ^
 
-MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN DELETE
+MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN INSERT DEFAULT VALUES
 ----
-0A000 WHEN NOT MATCHED BY SOURCE is not supported
-LINE 1: MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN DELETE
-                                                      ^
+42601 syntax error at or near "INSERT"
+LINE 1: MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN INSERT DEFAULT VALUES
+                                                                     ^
 
 CREATE TABLE ()
 ----

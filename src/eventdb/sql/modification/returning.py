@@ -1,7 +1,7 @@
 """RETURNING of UPDATE and DELETE.
 
-It sees the changed row of the target and, with FROM or USING, the columns of the other tables (`*` gives the target's first). Those columns are
-fetched with the targets (before the change) and read back here from an unnamed table of their own.
+It sees the changed row of the target and, with FROM or USING, the columns of the other tables (`*` gives the target's first). Those columns
+are fetched with the targets (before the change) and read back here from an unnamed table of their own.
 """
 
 from __future__ import annotations
