@@ -25,12 +25,14 @@ CREATE TABLE t (
 );
 CREATE TABLE nokey (x INTEGER);
 CREATE TABLE s.inner_one (id INTEGER PRIMARY KEY);
-CREATE INDEX t_i ON t (lower(d), c DESC) WHERE b > 0;
-CREATE UNIQUE INDEX t_u ON t (e);
+CREATE INDEX t_i ON t (lower(d), c DESC) INCLUDE (e, b) WHERE b > 0;
+CREATE UNIQUE INDEX t_u ON t (e) NULLS NOT DISTINCT;
 CREATE SEQUENCE q INCREMENT BY 5 MAXVALUE 100 CYCLE;
 CREATE VIEW v AS SELECT a, d FROM t;
 COMMENT ON TABLE t IS 'the table';
 COMMENT ON COLUMN t.a IS 'the a';
+COMMENT ON INDEX t_i IS 'the index';
+COMMENT ON SEQUENCE q IS 'the sequence';
 """
 
 # The relation and its columns → the rows of the schema above.
@@ -90,6 +92,14 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
         ("t_i", False, False, False, 1, None, "lower(d)", False, "b > 0"), ("t_i", False, False, False, 2, "c", None, True, "b > 0"),
         ("t_pkey", True, True, True, 1, "a", None, False, None), ("t_pkey", True, True, True, 2, "b", None, False, None),
         ("t_u", True, False, False, 1, "e", None, False, None),
+    ],
+    "SELECT index_name, ordinal_position, nulls_distinct, included, method, comment FROM eventdb.indexes WHERE table_name = 't'": [
+        ("t_i", 1, True, ["e", "b"], "btree", "the index"), ("t_i", 2, True, ["e", "b"], "btree", "the index"),
+        ("t_pkey", 1, True, [], "btree", None), ("t_pkey", 2, True, [], "btree", None), ("t_u", 1, False, [], "btree", None),
+    ],
+    "SELECT sequence_name, start_value, increment, maximum_value, cycle, cache, owner_table, owner_column, is_identity, comment"
+    " FROM eventdb.sequences": [
+        ("p_id_seq", 10, 2, 2147483647, False, 1, "p", "id", True, None), ("q", 1, 5, 100, True, 1, None, None, False, "the sequence"),
     ],
     "SELECT constraint_name, constraint_type, ordinal_position, column_name, referenced_schema, referenced_table, referenced_column,"
     " update_rule, delete_rule, is_deferrable, initially_deferred, nulls_distinct, check_clause FROM eventdb.constraints"

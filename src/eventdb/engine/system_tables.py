@@ -68,21 +68,42 @@ def _transactions(database: Database, catalog: Catalog, until: int) -> Iterator[
 @_table(
     "eventdb", "indexes", schema_name=TEXT, table_name=TEXT, index_name=TEXT, is_unique=BOOLEAN, is_primary=BOOLEAN, is_constraint=BOOLEAN,
     ordinal_position=INTEGER, column_name=TEXT, expression=TEXT, descending=BOOLEAN, nulls_first=BOOLEAN, predicate=TEXT,
+    nulls_distinct=BOOLEAN, included=JSON, method=TEXT, comment=TEXT,
 )  # fmt: skip
 def _indexes(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
         primary = table.primary_key
         if primary is not None and primary.index_id is None:
             for place, column in enumerate(primary.columns, 1):
-                yield (table.schema, table.name, primary.name, True, True, True, place, table.by_id[column].name, None, False, False, None)
+                yield (
+                    table.schema, table.name, primary.name, True, True, True, place, table.by_id[column].name, None, False, False, None,
+                    True, "[]", "btree", None,
+                )  # fmt: skip
         for index in sorted(catalog.indexes_of(table.id), key=lambda i: i.name):
             is_primary = primary is not None and primary.index_id == index.id
+            included = json.dumps([table.by_id[column].name for column in index.include], ensure_ascii=False)
             for place, part in enumerate(index.columns, 1):
                 name = table.by_id[part.column_id].name if part.column_id is not None else None
                 yield (
                     table.schema, table.name, index.name, index.unique, is_primary, index.constraint, place, name, part.expression,
-                    part.descending, part.nulls_first, index.where,
+                    part.descending, part.nulls_first, index.where, index.nulls_distinct, included, index.method, index.comment,
                 )  # fmt: skip
+
+
+@_table(
+    "eventdb", "sequences", schema_name=TEXT, sequence_name=TEXT, data_type=TEXT, start_value=BIGINT, increment=BIGINT,
+    minimum_value=BIGINT, maximum_value=BIGINT, cycle=BOOLEAN, cache=BIGINT, owner_table=TEXT, owner_column=TEXT, is_identity=BOOLEAN,
+    comment=TEXT,
+)  # fmt: skip
+def _all_sequences(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
+    """Those of identity columns too, which information_schema leaves out; an owner is a table of the same schema and its column."""
+    for s in sorted(catalog.sequences.values(), key=lambda s: (s.schema, s.name)):
+        table = catalog.tables.get(s.owner[0]) if s.owner is not None else None
+        column = table.by_id.get(s.owner[1]) if table is not None and s.owner is not None else None
+        yield (
+            s.schema, s.name, s.datatype.kind.value, s.start, s.increment, s.minimum, s.maximum, s.cycle, s.cache,
+            None if table is None else table.name, None if column is None else column.name, _is_identity(catalog, s), s.comment,
+        )  # fmt: skip
 
 
 @_table(

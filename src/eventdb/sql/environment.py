@@ -57,6 +57,8 @@ class Environment(Record, frozen=False):
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
     statistics: Callable[[Table], int] | None = None
     """How many rows a table has now, for the planner; None: nothing is known."""
+    uses: dict[int, tuple[int, int]] | None = None
+    """Where it is asked for: what the names of the text mean, by their position: (table id, column id) of a stored column."""
     given: dict[int, SystemTable] = field(default_factory=dict)
     """The common tables whose rows are given at each run, by the identity of their node (see `sql.modification.with_writes`)."""
     apart: bool = False

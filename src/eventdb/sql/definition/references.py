@@ -5,7 +5,7 @@ A stored view is written so that later changes leave its meaning alone: every re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from eventdb.model import record
@@ -101,6 +101,28 @@ def mentions(text: str, column: str) -> bool:
         (isinstance(n, ast.Name) and n.parts[-1] == column) or isinstance(n, ast.Star) or (isinstance(n, ast.Join) and column in n.using)
         for n in nodes(parse_query(text))
     )
+
+
+def names_renamed(text: str, old: str, new: str, places: Collection[int]) -> str | None:
+    """A view's text with the names at these places changed; what it calls its columns stays. None where names are used that stand nowhere:
+    in `*` below the outermost query, in USING and NATURAL."""
+    query = parse_query(text)
+    for node in nodes(query):
+        if isinstance(node, ast.Star) or (isinstance(node, ast.Join) and (node.natural or old in node.using)):
+            return None
+
+    def change(node: ast.Node) -> ast.Node | None:
+        if isinstance(node, ast.SelectItem) and node.alias is None and isinstance(node.expression, ast.Name):
+            if node.expression.position in places:
+                return record.replace(node, expression=renamed(node.expression), alias=old)
+        elif isinstance(node, ast.Name) and node.position in places:
+            return renamed(node)
+        return None
+
+    def renamed(name: ast.Name) -> ast.Name:
+        return record.replace(name, parts=(*name.parts[:-1], new))
+
+    return render(rewrite(query, change))
 
 
 def column_mentioned(text: str, column: str) -> bool:

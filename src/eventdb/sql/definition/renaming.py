@@ -7,30 +7,35 @@ from eventdb.errors import (
     DuplicateObject,
     DuplicateSchema,
     DuplicateTable,
+    Error,
     InvalidSchemaName,
     NotSupportedError,
     UndefinedObject,
 )
 from eventdb.model.event import Event, IndexCreated, SchemaCreated, SchemaDropped, SequenceCreated, TableAltered, ViewCreated
 from eventdb.model.record import replace
-from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Index, Relation, Sequence, Table, Unique, View
+from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, Index, Relation, Sequence, Table, Unique, View
 from eventdb.sql.definition.dropping import dependent_views
 from eventdb.sql.definition.names import RESERVED_SCHEMAS, check_name, find_column, names_in
-from eventdb.sql.definition.references import column_renamed, mentions, relation_renamed, table_renamed
+from eventdb.sql.definition.queries import prepare_query
+from eventdb.sql.definition.references import column_renamed, mentions, names_renamed, relation_renamed, table_renamed
 from eventdb.sql.definition.schemas import refuse_reserved
 from eventdb.sql.definition.tables import check_column_name
 from eventdb.sql.environment import Environment
-from eventdb.sql.parser import ast
+from eventdb.sql.parser import ast, parse_query
 
 
 def rename_column(table: Table, action: ast.RenameColumn, env: Environment) -> list[Event]:
-    """Raises NotSupportedError where a view mentions the column: its text cannot be followed safely."""
+    """The column under its new name, there and in every expression and view that reads it; a view's own columns keep their names.
+
+    Raises NotSupportedError where the text of a view cannot be followed: it joins by the column's name, or has a `*` inside.
+    """
     column = find_column(env, table, action.name, action.position)
     check_column_name(action.new_name, env, action.position)
     if action.new_name in table.by_name:
         raise DuplicateColumn(f'column "{action.new_name}" of relation "{table.name}" already exists').at(action.position, env.text)
     old, new = action.name, action.new_name
-    refuse_in_views(table, old, "rename", env, action.position)
+    views = _views_renamed(table, column, new, env, action.position)
     columns = tuple(
         replace(c, name=new if c.id == column.id else c.name, generated=column_renamed(c.generated, old, new)) for c in table.columns
     )
@@ -39,7 +44,24 @@ def rename_column(table: Table, action: ast.RenameColumn, env: Environment) -> l
     )
     renamed = replace(table, columns=columns, constraints=constraints)
     indexes = [(i, _index_with(i, lambda text: column_renamed(text, old, new))) for i in env.catalog.indexes_of(table.id)]
-    return _together(renamed, [new_index for index, new_index in indexes if new_index != index])
+    return [*_together(renamed, [new_index for index, new_index in indexes if new_index != index]), *map(ViewCreated, views)]
+
+
+def _views_renamed(table: Table, column: Column, new: str, env: Environment, position: int) -> list[View]:
+    """The views that read the column directly, with the new name in their texts."""
+    found: list[View] = []
+    for view in env.catalog.views.values():
+        if table.id not in view.depends_on or not mentions(view.query, column.name):
+            continue
+        uses: dict[int, tuple[int, int]] = {}
+        prepare_query(parse_query(view.query), replace(env, text=view.query, parameter_index={}, parameter_types=[], uses=uses))
+        places = {place for place, origin in uses.items() if origin == (table.id, column.id)}
+        query = names_renamed(view.query, column.name, new, places)
+        if query is None:
+            raise _used(column.name, table, view, "rename", env, position)
+        if query != view.query:
+            found.append(replace(view, query=query))
+    return found
 
 
 def _together(table: Table, indexes: list[Index]) -> list[Event]:
@@ -55,9 +77,12 @@ def refuse_in_views(table: Table, column: str, doing: str, env: Environment, pos
     """Raise NotSupportedError where a view reads the column."""
     for view in env.catalog.views.values():
         if table.id in view.depends_on and mentions(view.query, column):
-            raise NotSupportedError(
-                f'cannot {doing} column "{column}" of table "{table.name}", which view "{view.name}" uses', hint="Drop the view first."
-            ).at(position, env.text)
+            raise _used(column, table, view, doing, env, position)
+
+
+def _used(column: str, table: Table, view: View, doing: str, env: Environment, position: int) -> Error:
+    message = f'cannot {doing} column "{column}" of table "{table.name}", which view "{view.name}" uses'
+    return NotSupportedError(message, hint="Drop the view first.").at(position, env.text)
 
 
 def _check_free(relation: Relation, schema: str, name: str, env: Environment, position: int) -> None:

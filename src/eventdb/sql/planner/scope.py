@@ -25,11 +25,13 @@ VERSION_COLUMNS = ("row_start", "row_end", "row_start_tx", "row_end_tx")
 
 
 class Named(Record):
-    """A column that a name can find. `hidden`: by its name only, not by `*`."""
+    """A column that a name can find. `hidden`: by its name only, not by `*`. `origin`: (table id, column id) of a stored column under its
+    own name."""
 
     name: str
     expression: Expr
     hidden: bool = False
+    origin: tuple[int, int] | None = None
 
 
 class Source(Record):
@@ -173,7 +175,12 @@ class QueryScope(Record, frozen=False):
             what = ".".join(parts)
         if len(found) > 1:
             self.fail(AmbiguousColumn, f'column reference "{what}" is ambiguous', position)
-        return found[0].expression if found else None
+        if not found:
+            return None
+        uses = self.environment.uses
+        if uses is not None and found[0].origin is not None:
+            uses[position] = found[0].origin
+        return found[0].expression
 
     def expand(self, star: ast.Star) -> list[Named]:
         """The columns that `*` or `t.*` stands for."""

@@ -140,7 +140,7 @@ def aliased(columns: Sequence[Named], alias: ast.Alias | None, scope: QueryScope
         message = f'table "{what}" has {len(shown)} columns available but {len(alias.columns)} columns specified'
         scope.fail(InvalidColumnReference, message, alias.position)
     names = iter(alias.columns)
-    return tuple(c if c.hidden else replace(c, name=next(names, c.name)) for c in columns)
+    return tuple(c if c.hidden else replace(c, name=name, origin=None) if (name := next(names, None)) else c for c in columns)
 
 
 def one_source(plan: Node, columns: Sequence[Named], alias: ast.Alias | None, name: str, schema: str | None, scope: QueryScope) -> FromItem:
@@ -156,7 +156,8 @@ def table_source(
     relation = next(binder.numbers)
     # a version from before a rewrite may be without what is NOT NULL now
     columns = [
-        Named(c.name, Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable or versions), c.hidden) for c in table.columns
+        Named(c.name, Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable or versions), c.hidden, (table.id, c.id))
+        for c in table.columns
     ]
     if table.id > 0:
         columns += [c for c in version_columns(relation) if c.name not in table.by_name]
@@ -183,7 +184,7 @@ def view_source(binder: Binder, view: View, node: ast.TableRef, scope: QueryScop
     from eventdb.sql.parser import parse_query
     from eventdb.sql.planner.binder import Binder
 
-    environment = replace(binder.environment, text=view.query, parameter_index={}, catalog=catalog)
+    environment = replace(binder.environment, text=view.query, parameter_index={}, catalog=catalog, uses=None)
     inner = Binder(environment, binder.numbers, moment, catalog)
     inner.catalogs = binder.catalogs
     try:
