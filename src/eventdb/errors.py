@@ -301,6 +301,10 @@ class StatementTooComplex(OperationalError, sqlstate="54001"):
     """The statement nests too deeply."""
 
 
+class ExternalRoutineException(OperationalError, sqlstate="38000"):
+    """A function of the application, called from SQL, raised an exception (its `__cause__`) or gave what is no value of its type."""
+
+
 class ObjectInUse(OperationalError, sqlstate="55006"):
     """The object is in use."""
 

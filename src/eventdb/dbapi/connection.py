@@ -269,6 +269,43 @@ class Connection:
         """The database in this process: its log, its newest state."""
         return self.session.database
 
+    # functions
+
+    def create_function(
+        self, name: str, nargs: int, func: Callable[..., Any] | None, *, deterministic: bool = False, returns: str | type | None = None
+    ) -> None:
+        """Let statements of this connection call `func` as `name`, as in sqlite3; None takes it away again.
+
+        `nargs`: the number of arguments, -1 for any. `func` gets them as a cursor would give them, None for NULL. `deterministic`: equal
+        arguments always give equal results, so the planner may compute it once or move it. `returns`: the type of the result, in SQL
+        ("numeric(10,2)") or as a class (int, float, str, bool, bytes, Decimal, date, datetime, …); left out, the annotation of `func`
+        says it. A registered function hides one of SQL with its name and number of arguments. Views, defaults, checks, indexes and
+        generated columns, which outlive the connection, cannot call it.
+
+        Statements raise ExternalRoutineException where it raises or gives a value of another type. Raises ProgrammingError,
+        InvalidParameterValue (result type unknown), UndefinedObject.
+        """
+        self._register(name, nargs, func, deterministic, returns, False)
+
+    def create_aggregate(
+        self, name: str, nargs: int, aggregate_class: Callable[[], Any] | None, *, returns: str | type | None = None
+    ) -> None:
+        """Let statements of this connection call an aggregate; None takes it away again.
+
+        `aggregate_class()` makes one for each group: its `step(…)` is called for each row (in the order of ORDER BY inside the call), its
+        `finalize()` gives the result. It can be used with DISTINCT, FILTER and OVER too. The rest is as for `create_function`; the
+        annotation that counts is that of `finalize`.
+        """
+        self._register(name, nargs, aggregate_class, False, returns, True)
+
+    def _register(self, name: str, nargs: int, code: Any, deterministic: bool, returns: Any, aggregate: bool) -> None:
+        from eventdb.sql.expressions.user import registered
+
+        with self.lock:
+            self.session.check_open()
+            function = None if code is None else registered(name, nargs, code, deterministic, returns, aggregate)
+            self.session.register(function, name.lower(), nargs)
+
     # what if
 
     def fork(self, as_of: Any = None, *, name: str | None = None) -> Connection:

@@ -46,6 +46,7 @@ from eventdb.storage.table import collector_asleep
 
 if TYPE_CHECKING:
     from eventdb.engine.temporary import Temporary
+    from eventdb.sql.expressions.user import Functions, UserFunction
 
 _QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
 _RETRIES = 1000
@@ -76,6 +77,7 @@ class Session(Control):
         database.sessions.add(self)
         self._settings_before: dict[str, str] | None = None
         self._local: dict[str, str | None] = {}
+        self.functions: Functions = {}
         self.temporary: Temporary | None = None
         self.refresh: Callable[[], State] = database.refresh
         """The newest state, with what the session owns."""
@@ -575,6 +577,14 @@ class Session(Control):
             self._statements = StatementCache()
             self.temporary, self.refresh = None, self.database.refresh
             self.database.release()
+
+    def register(self, function: UserFunction | None, name: str, nargs: int) -> None:
+        """Let statements call a function; None takes the one of that name and number of arguments away."""
+        functions = {key: known for key, known in self.functions.items() if key != (name, nargs)}
+        if function is not None:
+            functions[name, nargs] = function
+        self.functions = functions
+        self.forget_plans()
 
     def forget_plans(self) -> None:
         """Prepare everything anew: tables have grown so much that other plans may be better. May be called from any thread."""

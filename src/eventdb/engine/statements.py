@@ -238,11 +238,14 @@ class Preparer:
             self._session.search_path,
             system_tables=system_tables.TABLES,
             statistics=self._session.row_count,
+            functions=self._session.functions,
         )
 
     def definition(self, statement: Statement) -> tuple[Environment, Sequence[Position]]:
         """What to bind a definition in, and the positions that its query will read at: they come to stand there while it is bound."""
         env = self.environment(statement)
+        if not isinstance(statement.node, ast.CreateTableAs):  # what is kept as text must not need this connection
+            env.functions = {}
         execution = Execution(self._session, self._reader, self._session.transaction)
         env.moment = moments = MomentBinder(self._reader, execution, lambda known: (), env, self._reader.catalog, self._own)
         return env, moments.positions

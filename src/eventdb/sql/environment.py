@@ -57,6 +57,8 @@ class Environment(Record, frozen=False):
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
     statistics: Callable[[Table], int] | None = None
     """How many rows a table has now, for the planner; None: nothing is known."""
+    functions: Mapping[tuple[str, int], Any] = field(default_factory=dict)
+    """The functions that the application registered (see `sql.expressions.user`)."""
     uses: dict[int, tuple[int, int]] | None = None
     """Where it is asked for: what the names of the text mean, by their position: (table id, column id) of a stored column."""
     given: dict[int, SystemTable] = field(default_factory=dict)

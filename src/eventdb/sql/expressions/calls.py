@@ -19,7 +19,7 @@ from eventdb.errors import (
 from eventdb.model.datatype import BIGINT, BOOLEAN, DOUBLE, INTEGER, JSON, TEXT, DataType, Kind
 from eventdb.model.schema import TEMPORARY_SCHEMA
 from eventdb.model.schema import Sequence as SequenceObject
-from eventdb.sql.expressions import aggregate_functions, functions, functions_json, functions_text, json_values, operators, registry
+from eventdb.sql.expressions import aggregate_functions, functions, functions_json, functions_text, json_values, operators, registry, user
 from eventdb.sql.expressions.bound import (
     Aggregate,
     Call,
@@ -49,9 +49,12 @@ def bind_call(binder: Binder, node: ast.Function) -> Expr:
     name = node.name[-1]
     if node.over is not None:
         return _window_call(binder, name, node)
-    if aggregate_functions.is_aggregate(name):
+    own = _own(binder, node)
+    if own is not None and own.make is not None:
         return _aggregate(binder, name, node)
-    if name in _WINDOW_FUNCTIONS:
+    if own is None and aggregate_functions.is_aggregate(name):
+        return _aggregate(binder, name, node)
+    if own is None and name in _WINDOW_FUNCTIONS:
         raise WindowingError(f"window function {name} requires an OVER clause", position=node.position)
     for given, word in (
         (node.star, "*"),
@@ -62,10 +65,17 @@ def bind_call(binder: Binder, node: ast.Function) -> Expr:
     ):
         if given:
             raise WrongObjectType(f"{word} specified, but {name} is not an aggregate function", position=node.position)
+    if own is not None:
+        return user.scalar_call(own, binder.bind_all(node.arguments), node.position)
     special = _SPECIAL.get(name)
     if special is not None:
         return special(binder, node)
     return _scalar(name, binder.bind_all(node.arguments), node)
+
+
+def _own(binder: Binder, node: ast.Function) -> user.UserFunction | None:
+    """The function of the application that the call means."""
+    return user.find(binder.scope.environment.functions, node.name, len(node.arguments))
 
 
 def _scalar(name: str, arguments: list[Expr], node: ast.Function) -> Expr:
@@ -272,7 +282,11 @@ def _bound_aggregate(binder: Binder, name: str, node: ast.Function, window: bool
         if len(node.within_group) != 1:
             raise NotSupportedError(f"{name} over several sort expressions is not supported", position=node.position)
         arguments.append(order[0].expression)
-    function, arguments = aggregate_functions.resolve(name, arguments, node.star, bool(node.within_group), node.position)
+    own = _own(binder, node)
+    if own is not None and own.make is not None and not (node.star or node.within_group):
+        function, arguments = user.aggregate_function(own, arguments)
+    else:
+        function, arguments = aggregate_functions.resolve(name, arguments, node.star, bool(node.within_group), node.position)
     if function.ordered_set and order:
         order = (OrderKey(arguments[-1], order[0].descending, order[0].nulls_first),)
     if node.distinct:
@@ -323,7 +337,7 @@ def _window_call(binder: Binder, name: str, node: ast.Function) -> WindowCall:
             arguments = _window_arguments(name, binder.bind_all(node.arguments), node.position)
         datatype = _WINDOW_TYPES.get(name) or arguments[0].datatype
         nullable = name not in _WINDOW_TYPES or name == "ntile"
-    elif aggregate_functions.is_aggregate(name):
+    elif aggregate_functions.is_aggregate(name) or ((own := _own(binder, node)) is not None and own.make is not None):
         if node.distinct:
             raise NotSupportedError("DISTINCT is not implemented for window functions", position=node.position)
         if node.order_by or node.within_group:

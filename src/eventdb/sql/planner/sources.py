@@ -184,7 +184,7 @@ def view_source(binder: Binder, view: View, node: ast.TableRef, scope: QueryScop
     from eventdb.sql.parser import parse_query
     from eventdb.sql.planner.binder import Binder
 
-    environment = replace(binder.environment, text=view.query, parameter_index={}, catalog=catalog, uses=None)
+    environment = replace(binder.environment, text=view.query, parameter_index={}, catalog=catalog, uses=None, functions={})
     inner = Binder(environment, binder.numbers, moment, catalog)
     inner.catalogs = binder.catalogs
     try:
