@@ -27,7 +27,6 @@ from eventdb.errors import (
     ConnectionDoesNotExist,
     DataError,
     DatatypeMismatch,
-    NotSupportedError,
     ProgrammingError,
     ReadOnlyTransaction,
     SerializationFailure,
@@ -343,7 +342,7 @@ class Session(Control):
         if transaction.events:
             self._commit(transaction)
 
-    def _in_transaction(self, work: Callable[[Transaction], Result], marked: bool) -> Result:
+    def in_transaction(self, work: Callable[[Transaction], Result], marked: bool = False) -> Result:
         """Do a write in the current transaction, or in one of its own that is tried again on a conflict. A failure undoes the statement."""
         if self.transaction is None and not self.autocommit:
             self.begin()
@@ -438,7 +437,7 @@ class Session(Control):
                 statement.fast = variant
             return self._written(variant, made, count, last)
 
-        result = self._in_transaction(work, False)
+        result = self.in_transaction(work, False)
         if not isinstance(statement.node, ast.Query):
             self.total_changes += max(result.rowcount, 0)
         return result
@@ -461,20 +460,17 @@ class Session(Control):
             define.execute(transaction, statement.node, env, execution)
             return Result()
 
-        return self._in_transaction(work, True)
+        return self.in_transaction(work, True)
 
     def _explain(self, statement: Statement, node: ast.Explain, values: tuple[Any, ...]) -> Result:
-        reader, catalog, own, transaction = self.view()
-        bound = Preparer(self, reader, catalog, own).bound(statement, values)
-        prepared = bound.variant.prepared
-        if node.code:
-            text = prepared.source
-        elif node.analyze:
-            if not isinstance(node.statement, ast.Query):
-                raise NotSupportedError("EXPLAIN ANALYZE of a write is not supported", position=node.position)
-            text = prepared.explain_analyze(Execution(self, reader, transaction, bound.positions), bound.values)
+        if node.analyze and not node.code:
+            from eventdb.engine.analyze import analyzed
+
+            text = analyzed(self, statement, node, values)
         else:
-            text = prepared.plan
+            reader, catalog, own, _ = self.view()
+            prepared = Preparer(self, reader, catalog, own).bound(statement, values).variant.prepared
+            text = prepared.source if node.code else prepared.plan
         rows = [(line,) for line in text.rstrip("\n").split("\n")]
         return Result(_QUERY_PLAN, rows, len(rows))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from eventdb.model.datatype import DataType
-from eventdb.model.record import Record
+from eventdb.model.record import Record, replace
 from eventdb.sql.environment import Execution
 
 Tuples = Sequence[tuple[Any, ...]]
@@ -20,13 +20,20 @@ class ResultColumn(Record):
     nullable: bool = True
 
 
+class Instrumented(Record):
+    """A query that counts rows and time while it runs: `describe` gives the tree with what the last run took."""
+
+    run: Callable[[Execution, tuple[Any, ...]], Tuples]
+    describe: Callable[[], str]
+
+
 class PreparedQuery(Record):
     """A query ready to run.
 
     `run(execution, parameters)` gives the rows: a list where `streaming` is false, else an iterator of lists. Parameters are values in
     the internal form of `parameters`' types, in order. Values in rows are internal too (JSON as text). `source` is the generated
-    Python (EXPLAIN (CODE)), `plan` the tree as text (EXPLAIN), written by `describe` when it is asked for. `explain_analyze(execution,
-    parameters)` runs it and gives the tree with rows and times.
+    Python (EXPLAIN (CODE)), `plan` the tree as text (EXPLAIN), written by `describe` when it is asked for. `instrument()` makes a form of
+    it that measures itself (EXPLAIN ANALYZE).
     """
 
     columns: tuple[ResultColumn, ...]
@@ -35,11 +42,16 @@ class PreparedQuery(Record):
     streaming: bool
     source: str
     describe: Callable[[], str]
-    explain_analyze: Callable[[Execution, tuple[Any, ...]], str]
+    instrument: Callable[[], Instrumented]
 
     @property
     def plan(self) -> str:
         return self.describe()
+
+    def measured(self) -> PreparedQuery:
+        """The query in its measuring form, which never streams: after a run its `plan` has the real rows and times."""
+        made = self.instrument()
+        return replace(self, run=made.run, streaming=False, describe=made.describe)
 
 
 class PreparedProjection(Record):

@@ -28,7 +28,7 @@ from eventdb.sql.planner.explain import explain
 from eventdb.sql.planner.planner import planned
 from eventdb.sql.planner.rules import Context
 from eventdb.sql.planner.scope import FromItem, QueryScope
-from eventdb.sql.prepared import PreparedProjection, PreparedQuery, ResultColumn
+from eventdb.sql.prepared import Instrumented, PreparedProjection, PreparedQuery, ResultColumn
 
 _MANY_ROWS = 2000
 
@@ -226,13 +226,13 @@ def _compiled(binder: Binder, bound: plan.BoundQuery, target: plan.Node | None, 
     run = _function(source, g)
     context.costs.settle(query)
 
-    def analyze(cx: Execution, p: tuple[Any, ...]) -> str:
-        return _analyzed(query, row, context.costs, cx, p)
+    def instrument() -> Instrumented:
+        return _instrumented(query, row, context.costs)
 
     def describe() -> str:
         return explain(query, context.costs)
 
-    return PreparedQuery(_columns(query), _parameters(binder.environment), run, streaming, source, describe, analyze)
+    return PreparedQuery(_columns(query), _parameters(binder.environment), run, streaming, source, describe, instrument)
 
 
 def _need(query: plan.BoundQuery, row: str | None) -> Need:
@@ -284,16 +284,35 @@ def _write_stream(g: Generator, first: For, rest: Steps, element: str) -> None:
     g.write(*nested([replace(first)], [*lines, "if rows: yield rows"]))
 
 
-def _analyzed(query: plan.BoundQuery, row: str | None, costs: Costs, cx: Execution, p: tuple[Any, ...]) -> str:
-    """Run the statement with a counter after each node; the plan with real rows, and the time."""
+def _instrumented(query: plan.BoundQuery, row: str | None, costs: Costs) -> Instrumented:
+    """The statement with a counter and a clock behind each node.
+
+    The clock runs on: when a row passes a node, the time since a row last passed any node is that node's. So the times are the nodes' own,
+    without those below, and their sum is the whole.
+    """
     g = Generator(analyze=True)
     _write(g, query, row, costs, analyze=True)
-    counts = [0] * (len(g.counted) + 1)
-    g.names["rows_of"] = counts
-    run = _function(g.text("run", "cx, p"), g)
-    started = time.perf_counter()
-    rows = run(cx, p)
-    elapsed_ms = (time.perf_counter() - started) * 1000
-    real = {id(node): counts[number] for number, node in g.counted.items()}
-    text = explain(query, costs, lambda node: f", actual={real[id(node)]}" if id(node) in real else "")
-    return f"{text}\nRows: {len(rows)}\nTime: {elapsed_ms:.3f} ms"
+    counts, times = [0] * (len(g.counted) + 1), [0.0] * (len(g.counted) + 1)
+    clock = time.perf_counter
+    last = 0.0
+
+    def passed(node: int) -> None:
+        nonlocal last
+        now = clock()
+        counts[node] += 1
+        times[node] += now - last
+        last = now
+
+    g.names["passed"] = passed
+    compiled = _function(g.text("run", "cx, p"), g)
+
+    def run(cx: Execution, p: tuple[Any, ...]) -> Any:
+        nonlocal last
+        last = clock()
+        return compiled(cx, p)
+
+    def describe() -> str:
+        real = {id(node): f", actual={counts[number]}, time={times[number] * 1000:.3f} ms" for number, node in g.counted.items()}
+        return explain(query, costs, lambda node: real.get(id(node), ""))
+
+    return Instrumented(run, describe)

@@ -30,7 +30,7 @@ class Let(Record):
 
 
 class Count(Record):
-    """Count the rows that pass here for a plan node (EXPLAIN ANALYZE)."""
+    """Count the rows that pass here for a plan node, and the time since a row passed anywhere (EXPLAIN ANALYZE)."""
 
     node: int
 
@@ -86,5 +86,5 @@ def nested(steps: Sequence[Step], body: Sequence[str]) -> list[str]:
             note = f"  # {step.note}" if step.note else ""
             lines.append(f"{pad}{step.target} = {step.source}{note}")
         else:
-            lines.append(f"{pad}rows_of[{step.node}] += 1")
+            lines.append(f"{pad}passed({step.node})")
     return lines + [" " * depth + line for line in body]

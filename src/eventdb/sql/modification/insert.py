@@ -306,14 +306,19 @@ def _emit_loop(code: Code, table: Table, places: dict[int, str], env: Environmen
 # ---- rows that a query, or expressions with subqueries, give
 
 
-class _Rows(Record, frozen=False):
-    """Rows of a query, then `finish` over them."""
+class Rows(Record, frozen=False):
+    """Rows of a query, or of projections without sources, then `finish` over them."""
 
-    fetch: Callable[[Execution, Parameters], list[Any]]
+    query: PreparedQuery | None
     finish: Callable[..., list[Any]]
+    projections: Sequence[PreparedProjection] = ()
 
     def __call__(self, cx: Execution, p: Parameters, row_ids: Any, numbers: Any) -> list[Any]:
-        return self.finish(cx, p, self.fetch(cx, p), row_ids, numbers)
+        if self.query is not None:
+            given = fetched(self.query, cx, p)
+        else:
+            given = [projection.run(cx, p, (None,))[0] for projection in self.projections]
+        return self.finish(cx, p, given, row_ids, numbers)
 
 
 def fetched(query: PreparedQuery, cx: Execution, p: Parameters) -> list[Any]:
@@ -340,7 +345,7 @@ def _from_query(statement: ast.Insert, table: Table, targets: list[Column], env:
     finish = code.compile("rows", f"cx, p, source, {_ARGUMENTS}")
     text = query.source + "\n" + code.source("rows", f"cx, p, source, {_ARGUMENTS}")
     plan = f"Insert on {table.name}\n" + "\n".join(f"  {line}" for line in query.plan.splitlines())
-    return _Rows(lambda cx, p: fetched(query, cx, p), finish), None, text, plan
+    return Rows(query, finish), None, text, plan
 
 
 def _typed(source: ast.Query, targets: list[Column]) -> ast.Query:
@@ -395,11 +400,8 @@ def _computed_values(
     code.names["completions"] = completions
     finish = code.compile("rows", f"cx, p, given, {_ARGUMENTS}")
 
-    def fetch(cx: Execution, p: Parameters) -> list[Any]:
-        return [projection.run(cx, p, (None,))[0] for projection in projections]
-
     text = "\n".join(projection.source for projection in projections) + "\n" + code.source("rows", f"cx, p, given, {_ARGUMENTS}")
-    return _Rows(fetch, finish), None, text, f"Insert on {table.name}\n  -> Values ({len(rows)} rows)"
+    return Rows(None, finish, projections), None, text, f"Insert on {table.name}\n  -> Values ({len(rows)} rows)"
 
 
 def _default_or(code: Code, place: int | None, column: Column, env: Environment) -> str:
