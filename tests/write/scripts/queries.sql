@@ -116,7 +116,6 @@ ALTER TABLE t DROP COLUMN b;
 --> DependentObjectsStillExist 2BP01: cannot drop column b of table t because other objects depend on it
 -->   view v depends on column b of table t
 ALTER TABLE t RENAME COLUMN b TO bb;
---> NotSupportedError 0A000: cannot rename column "b" of table "t", which view "v" uses
 ALTER TABLE t RENAME TO tt;
 SELECT id FROM vv ORDER BY id;
 --> (4,)
