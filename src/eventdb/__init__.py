@@ -63,7 +63,9 @@ if TYPE_CHECKING:
         namedtuple_row,
         tuple_row,
     )
+    from eventdb.engine.digests import check_proof
     from eventdb.engine.provenance import context
+    from eventdb.engine.signing import sign_digest, verify_signature
     from eventdb.model.value import Interval
 
 __version__ = "0.1.0"
@@ -82,6 +84,9 @@ _LAZY = {
         "eventdb.dbapi",
     ),
     "context": "eventdb.engine.provenance",
+    "check_proof": "eventdb.engine.digests",
+    "sign_digest": "eventdb.engine.signing",
+    "verify_signature": "eventdb.engine.signing",
     "Interval": "eventdb.model.value",
 }  # fmt: skip
 
@@ -106,6 +111,6 @@ __all__ = [
     "DateFromTicks",
     "Error", "IntegrityError", "InterfaceError", "InternalError", "Interval", "NotSupportedError", "OperationalError", "ProgrammingError",
     "Row",
-    "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks", "Warning", "__version__", "apilevel", "connect", "context", "dict_row",
-    "namedtuple_row", "paramstyle", "threadsafety", "tuple_row",
+    "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks", "Warning", "__version__", "apilevel", "check_proof", "connect", "context",
+    "dict_row", "namedtuple_row", "paramstyle", "sign_digest", "threadsafety", "tuple_row", "verify_signature",
 ]  # fmt: skip

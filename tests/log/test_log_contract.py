@@ -16,6 +16,7 @@ from eventdb.storage.log.base import Appended, Conflict, Proposal, RecordTooLarg
 from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.fork import ForkLog
 from eventdb.storage.log.memory import MemoryLog
+from eventdb.storage.log.merkle import tree_of
 
 
 def proposal(number: int, size: int = 10, time_us: int = 0, **who: Any) -> Proposal:
@@ -158,6 +159,33 @@ class TestEventLog:
         assert log.head == 20
         fill(log, 1)
         assert log.head == 21
+
+    def test_headers_are_the_bytes_that_the_chain_hashes(self, make: Any) -> None:
+        log = make()
+        fill(log, 20)
+        headers = list(log.headers())
+        assert [chain.header_hash(data) for data in headers] == [record.hash for record in log.read()]
+        assert [chain.decode_header(data) for data in headers] == [record.header for record in log.read()]
+        assert list(log.headers(5, 9)) == headers[5:9]
+        assert list(log.headers(20)) == []
+        log.truncate(11)
+        if log.first > 1:
+            with pytest.raises(SnapshotTooOld):
+                list(log.headers(0))
+        log.close()
+        with pytest.raises(Unavailable, match="closed"):
+            list(log.headers())
+
+    def test_the_merkle_tree_outlives_what_was_given_up(self, make: Any) -> None:
+        log = make()
+        fill(log, 20)
+        assert log.given_up() == (0, [])
+        whole = tree_of(log)
+        for before in (11, 10**6):
+            log.truncate(before)
+            count, peaks = log.given_up()
+            assert (count, peaks) == (log.first - 1, whole.peaks(log.first - 1))
+            assert tree_of(log).root() == whole.root()
 
     def test_wait_returns_at_once_where_there_is_more(self, make: Any) -> None:
         log = make()

@@ -338,18 +338,51 @@ class Connection:
             self.session.check_open()
             self.database.checkpoint()
 
-    def verify(self, progress: Progress | None = None) -> Verification:
+    def verify(self, *, digest: Any = None, progress: Progress | None = None) -> Verification:
         """Check the whole database as it is committed: every hash of the log and the chain, state and snapshots against a replay of the
         log, indexes against rows, rows against the declared constraints.
 
-        Problems are in the report that it gives, not raised: `report.ok`, `report.problems`, `report.raise_for_problems()`. `progress(what,
-        done, total)` is called on the way. Reads everything, and takes memory for a second copy of the database.
+        Problems are in the report that it gives, not raised: `report.ok`, `report.problems`, `report.raise_for_problems()`. `digest`: what
+        `digest` gave earlier (or a list of such), kept where who can write the database cannot: the log must still go on from there.
+        `progress(what, done, total)` is called on the way. Reads everything, and takes memory for a second copy of the database.
         """
         from eventdb.engine.verification import verify
 
         with self.lock:
             self.session.check_open()
-            return verify(self.session, progress)
+            return verify(self.session, digest, progress)
+
+    def digest(self, transaction: int | None = None) -> dict[str, Any]:
+        """A small JSON value that stands for the log up to a transaction (None: the newest), to be kept elsewhere: the log's id, the
+        transaction's number, commit time and header hash, and the root of the Merkle tree (RFC 6962) over all headers up to it.
+
+        Raises InvalidParameterValue, SnapshotTooOld (retention gave up that transaction).
+        """
+        from eventdb.engine import digests
+
+        with self.lock:
+            self.session.check_open()
+            return digests.digest(self.database, transaction).as_json()
+
+    def proof(self, transaction: int, digest: Mapping[str, Any] | None = None, *, body: bool = False) -> dict[str, Any]:
+        """A proof, as a JSON value, that a transaction is in the log that a digest is of (None: one of now), for `eventdb.check_proof` or a
+        script without eventdb (examples/check_proof.py). `body`: with the bytes of what the transaction did.
+
+        Raises InvalidParameterValue, SnapshotTooOld, DataCorrupted (the digest is not of this log).
+        """
+        from eventdb.engine import digests
+
+        with self.lock:
+            self.session.check_open()
+            return digests.inclusion_proof(self.database, transaction, digest, body)
+
+    def consistency_proof(self, older: Mapping[str, Any], newer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A proof, as a JSON value, that the log of one digest goes on the log of an older one. Raises as `proof`."""
+        from eventdb.engine import digests
+
+        with self.lock:
+            self.session.check_open()
+            return digests.consistency_proof(self.database, older, newer)
 
     # life
 

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.commit import Committer
 from eventdb.engine.sequences import Allocators
@@ -25,6 +25,9 @@ from eventdb.storage.log.base import EventLog
 from eventdb.storage.recovery import SNAPSHOTS, Report, open_database
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
+
+if TYPE_CHECKING:
+    from eventdb.storage.log.merkle import MerkleTree
 
 _RECENT = 4096
 _RECENT_BYTES = 8 << 20
@@ -91,6 +94,8 @@ class Database:
         self._snapshot_thread: threading.Thread | None = None
         self._snapshot_number = self.head.number
         self._pending_bytes = 0
+        self._merkle_tree: MerkleTree | None = None
+        self._merkle_lock = threading.Lock()
         self.verify_commits = os.environ.get("EVENTDB_VERIFY") == "1"
         _alive.add(self)
 
@@ -210,6 +215,14 @@ class Database:
         from eventdb.storage.verify import check_state
 
         check_state(self.head)
+
+    def merkle_tree(self) -> MerkleTree:
+        """The Merkle tree over all transactions known here; it is kept, so that the next call reads only what came since."""
+        from eventdb.storage.log.merkle import tree_of
+
+        with self._merkle_lock:
+            self._merkle_tree = tree_of(self.log, self._merkle_tree)
+            return self._merkle_tree
 
     # sharing
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.constraints import parent_exists, reference_values
+from eventdb.engine.digests import compare, digest_from
 from eventdb.engine.execution import Execution
 from eventdb.errors import Error
 from eventdb.model.schema import Check, Column, ForeignKey, Table
@@ -24,16 +25,20 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 
-def verify(session: Session, progress: Progress | None = None) -> Verification:
-    """Check the newest state of the session's database, its log, snapshots, indexes and constraints.
+def verify(session: Session, digest: Any = None, progress: Progress | None = None) -> Verification:
+    """Check the newest state of the session's database, its log, snapshots, indexes and constraints; hold the log against `digest`, one
+    or a sequence of them.
 
     Others may go on writing meanwhile; what they commit is not looked at. Takes memory for a second copy of the state.
     """
     began = time.perf_counter()
     database = session.database
+    kept = [digest_from(one) for one in ([] if digest is None else [digest] if isinstance(digest, Mapping) else digest)]
     state = database.refresh()
     with database.snapshots_at_rest() as store:
         found = storage.verify(database.log, state, store, None, progress)
+    for one in kept:
+        compare(database, one, found)
     tables = list(state.catalog.tables.values())
     for done, table in enumerate(tables):
         if progress is not None:

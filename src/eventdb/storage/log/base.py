@@ -113,12 +113,20 @@ class EventLog(Protocol):
         """
         ...
 
+    def headers(self, after: int = 0, until: int | None = None) -> Iterator[bytes]:
+        """The headers after < number <= until as they stand in their records, each checked against the chain; bodies are not looked at."""
+        ...
+
+    def given_up(self) -> tuple[int, list[bytes]]:
+        """Of the transactions that `truncate` removed: how many, and the peaks of the Merkle tree over them (storage.log.merkle)."""
+        ...
+
     def wait(self, after: int, timeout: float | None = None) -> int:
         """Block until the head is beyond `after` or `timeout` seconds have passed; the head."""
         ...
 
     def truncate(self, before: int) -> None:
-        """Give up whole segments that hold only numbers < before (retention)."""
+        """Give up whole segments that hold only numbers < before (retention). What the Merkle tree needs of them is kept: `given_up`."""
         ...
 
     def sync(self) -> None:

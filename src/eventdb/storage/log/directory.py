@@ -26,7 +26,7 @@ from typing import NoReturn
 from eventdb.errors import CannotConnect, DataCorrupted, DiskFull, Error, ReadOnlyTransaction
 from eventdb.model.transaction import Header
 from eventdb.storage.files import TEMPORARY, AppendFile, Files, ReadFile
-from eventdb.storage.log import chain, segment
+from eventdb.storage.log import chain, horizon, segment
 from eventdb.storage.log.base import (
     Ambiguous,
     Appended,
@@ -40,7 +40,8 @@ from eventdb.storage.log.base import (
     Unavailable,
 )
 from eventdb.storage.log.compression import compress
-from eventdb.storage.log.reading import check_link, first_header, open_header, read_range, segments
+from eventdb.storage.log.merkle import peaks_of
+from eventdb.storage.log.reading import Convert, Item, check_link, first_header, open_header, raw_header, read_range, segments, whole_record
 from eventdb.storage.log.segment import (
     COMPRESSED,
     FULL,
@@ -418,11 +419,21 @@ class DirectoryLog:
     # Reading
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        return self._read(after, until, whole_record)
+
+    def headers(self, after: int = 0, until: int | None = None) -> Iterator[bytes]:
+        return (item.data for item in self._read(after, until, raw_header))
+
+    def _read(self, after: int, until: int | None, convert: Convert[Item]) -> Iterator[Item]:
         self._check_open()
         chain.check_range(after, self.first)
         tail = self._tail
         until = tail.number if until is None else min(until, tail.number)
-        return read_range(self.files, self.path, self.log_id, after, until, tail, self._marks)
+        return read_range(self.files, self.path, self.log_id, after, until, tail, self._marks, convert)
+
+    def given_up(self) -> tuple[int, list[bytes]]:
+        self._check_open()
+        return horizon.read(self.files, self.path, self.log_id) if self.first > 1 else (0, [])
 
     def wait(self, after: int, timeout: float | None = None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -449,8 +460,11 @@ class DirectoryLog:
             self._check_writable()
             with self._lock:
                 firsts = segments(self.files, self.path)
+                kept = max((first for first in firsts if first <= before), default=firsts[0])
+                if kept > firsts[0]:
+                    horizon.write(self.files, self.path, self.log_id, *peaks_of(self, kept - 1))
                 for first, following in itertools.pairwise(firsts):
-                    if following > before:
+                    if following > kept:
                         break
                     self.files.remove(os.path.join(self.path, name_of(first)))
                     self._marks.pop(name_of(first), None)

@@ -41,9 +41,24 @@ class ForkLog(MemoryLog):
             after = self.forked_at
         yield from super().read(after, last)
 
+    def headers(self, after: int = 0, until: int | None = None) -> Iterator[bytes]:
+        self._check_open()
+        chain.check_range(after, self.first)
+        last = self._head if until is None else min(until, self._head)
+        return self._headers_through(after, last)
+
+    def _headers_through(self, after: int, last: int) -> Iterator[bytes]:
+        if after < self.forked_at and self._origin is not None:
+            yield from self._origin.headers(after, min(last, self.forked_at))
+            after = self.forked_at
+        yield from super().headers(after, last)
+
+    def given_up(self) -> tuple[int, list[bytes]]:
+        return self._given_up if self._origin is None else self._origin.given_up()
+
     def truncate(self, before: int) -> None:
         with self._changed:
             self._check_open()
             if before > self.forked_at and self._head > self.forked_at:
+                super().truncate(before)  # while the origin can still be asked what the Merkle tree needs of it
                 self._origin = None
-                super().truncate(before)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import Appended, Conflict, Durability, Proposal, Record, RecordTooLarge, Unavailable
+from eventdb.storage.log.merkle import peaks_of
 
 
 class MemoryLog:
@@ -20,6 +21,7 @@ class MemoryLog:
         self._records: list[Record] = []
         self._begin = 1
         """The number of the first of them."""
+        self._given_up: tuple[int, list[bytes]] = (0, [])
         self._head = 0
         self._hash = chain.genesis(self.log_id)
         self._time = 0
@@ -78,6 +80,12 @@ class MemoryLog:
             chain.check_range(number - 1, self._begin)
             yield self._records[number - self._begin]
 
+    def headers(self, after: int = 0, until: int | None = None) -> Iterator[bytes]:
+        return (chain.encode_header(record.header) for record in self.read(after, until))
+
+    def given_up(self) -> tuple[int, list[bytes]]:
+        return self._given_up
+
     def wait(self, after: int, timeout: float | None = None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
@@ -93,6 +101,7 @@ class MemoryLog:
         with self._changed:
             self._check_open()
             count = max(min(before, self._head) - self._begin, 0)
+            self._given_up = peaks_of(self, self._begin + count - 1)
             del self._records[:count]
             self._begin += count
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from eventdb.errors import CannotConnect, DataCorrupted, SnapshotTooOld
+from eventdb.model.transaction import Header
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain, segment
 from eventdb.storage.log.base import LogReplaced, Record
@@ -45,10 +47,24 @@ def segments(files: Files, path: str) -> list[int]:
     return [first for name in files.list(path) if (first := segment.first_of(name)) is not None]
 
 
+class RawHeader(NamedTuple):
+    """A header, its bytes and their hash."""
+
+    header: Header
+    hash: bytes
+    data: bytes
+
+
+Item = TypeVar("Item", Record, RawHeader)
+Convert = Callable[[Raw, int, bytes, str], Item]
+"""From a record as stored, the number and previous hash that it must have, and its segment's name, to what is read of it."""
+_UNCHECKED = 1 << 62
+
+
 def read_range(
-    files: Files, path: str, log_id: bytes, after: int, until: int, tail: Tail, marks: Mapping[str, Marks]
-) -> Iterator[Record]:
-    """The records after < number <= until of the log at `path`, known up to `tail`.
+    files: Files, path: str, log_id: bytes, after: int, until: int, tail: Tail, marks: Mapping[str, Marks], convert: Convert[Item]
+) -> Iterator[Item]:
+    """The records after < number <= until of the log at `path`, known up to `tail`, as `whole_record` or `raw_header` makes them.
 
     Raises DataCorrupted, SnapshotTooOld (they are no longer there), LogReplaced.
     """
@@ -67,7 +83,7 @@ def read_range(
             header = open_header(file)
             check_link(header, log_id, first, header.previous if previous is None else previous)
             start = marks[name].before(after) if name in marks else None
-            for record in read_segment(file, name, seed, after, following - 1, start, header.previous):
+            for record in read_segment(file, name, seed, after, following - 1, start, header.previous, convert):
                 previous = record.hash
                 if record.header.number == tail.number and previous != tail.hash:
                     raise LogReplaced(f"the log at {path!r} has another transaction {tail.number} than it had when it was opened")
@@ -82,9 +98,9 @@ def _open(files: Files, path: str, name: str) -> ReadFile:
 
 
 def read_segment(
-    file: ReadFile, name: str, seed: int, after: int, until: int, start: tuple[int, int] | None, previous: bytes
-) -> Iterator[Record]:
-    """The records after < number <= until of one segment.
+    file: ReadFile, name: str, seed: int, after: int, until: int, start: tuple[int, int] | None, previous: bytes, convert: Convert[Item]
+) -> Iterator[Item]:
+    """The records after < number <= until of one segment. Checksums are left out where only headers are read: the chain holds those.
 
     `start`: (number, offset) of a known record at or before number `after`, or None for the beginning of the segment; `previous`: the hash
     before the segment's first record. Raises DataCorrupted, also where the segment ends too soon.
@@ -93,7 +109,7 @@ def read_segment(
     skipped = max(after - number + 1, 0)
     skipping = skipped
     try:
-        for item in items(file, offset, file.size(), seed, skipped):
+        for item in items(file, offset, file.size(), seed, _UNCHECKED if convert is raw_header else skipped):
             if isinstance(item, End):
                 break
             if skipping:
@@ -102,7 +118,7 @@ def read_segment(
                 if not skipping:
                     previous = chain.header_hash(item.header)
                 continue
-            record = _record(item, number, previous, name)
+            record = convert(item, number, previous, name)
             previous = record.hash
             yield record
             number += 1
@@ -115,7 +131,13 @@ def read_segment(
         raise DataCorrupted(f"the log is damaged: the segment ends too soon: {place(name, offset, number)}")
 
 
-def _record(raw: Raw, number: int, previous: bytes, name: str) -> Record:
+def raw_header(raw: Raw, number: int, previous: bytes, name: str) -> RawHeader:
+    """The header alone. Raises DataCorrupted."""
+    return RawHeader(linked_header(raw, number, previous, name), chain.header_hash(raw.header), raw.header)
+
+
+def whole_record(raw: Raw, number: int, previous: bytes, name: str) -> Record:
+    """The record with its body, checked against its hash. Raises DataCorrupted."""
     header = linked_header(raw, number, previous, name)
     try:
         body = decompress(raw.body) if raw.flags & COMPRESSED else raw.body
