@@ -14,6 +14,7 @@ from typing import Any
 from eventdb.errors import InterfaceError, UndefinedParameter, WrongParameterCount
 from eventdb.model.datatype import INTEGER_RANGES, DataType, Kind
 from eventdb.sql.expressions import parameters
+from eventdb.sql.expressions.datetimes import to_utc
 from eventdb.sql.expressions.values import parse
 
 Parameters = tuple[Any, ...]
@@ -118,9 +119,9 @@ def adapt_one(value: Any, datatype: DataType, zone: datetime.tzinfo) -> Any:
 def _zoned(value: Any, datatype: DataType, zone: datetime.tzinfo) -> Any:
     """A naive datetime, a date, or a text without a zone, as what it is in the session's."""
     if isinstance(value, datetime.datetime):
-        return value.replace(tzinfo=zone) if value.tzinfo is None else value
+        return to_utc(value, zone) if value.tzinfo is None else value
     if isinstance(value, datetime.date):
-        return datetime.datetime(value.year, value.month, value.day, tzinfo=zone)
+        return to_utc(datetime.datetime(value.year, value.month, value.day), zone)
     if isinstance(value, str):
         return parse(value, datatype, zone)
     return value

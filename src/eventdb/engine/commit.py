@@ -22,6 +22,7 @@ from eventdb.engine.coalesce import coalesce
 from eventdb.engine.conflicts import Conflicts, ReadSet, changed_keys, is_schema_event, tables_in
 from eventdb.engine.sequences import beyond
 from eventdb.errors import Error, LockNotAvailable, SerializationFailure, TransactionResolutionUnknown
+from eventdb.model import clock
 from eventdb.model.event import Event, SequenceAdvanced, is_temporary
 from eventdb.model.transaction import Provenance
 from eventdb.storage.codec import encode_body
@@ -179,7 +180,7 @@ class Committer:
         transaction = request.transaction
         base = transaction.base
         last = state.time_of(state.number) or 0
-        request.time = max(time.time_ns() // 1000, last + 1)
+        request.time = max(clock.now(), last + 1)
         if state is base and not request.spent:
             request.spent = True
             return transaction.editor.publish(request.time)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eventdb.engine import system_tables
 from eventdb.engine.history import with_earlier
 from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
+from eventdb.model import clock
 from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import Sequence as SequenceDefinition
 from eventdb.model.schema import Table
@@ -77,7 +78,7 @@ class Execution:
     @property
     def statement_timestamp(self) -> datetime.datetime:
         if self.started is None:
-            self.started = datetime.datetime.now(UTC)
+            self.started = datetime_of(clock.now())
         return self.started
 
     @property

@@ -8,18 +8,19 @@ leaves b out: last is the transaction before it. A moment that cannot be answere
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from eventdb.errors import DataError, DatatypeMismatch, InvalidParameterValue, SnapshotTooOld
+from eventdb.model import clock
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, TIMESTAMPTZ
 from eventdb.model.record import Record
 from eventdb.model.transaction import UTC, datetime_of, microseconds_of
 from eventdb.sql import compiler
 from eventdb.sql.environment import BoundMoment, Environment
+from eventdb.sql.expressions.datetimes import to_utc
 from eventdb.sql.parser import ast
 from eventdb.sql.reader import StateReader
 
@@ -81,9 +82,9 @@ def number_of(value: int, reader: StateReader) -> int:
 def number_at(moment: datetime.datetime, reader: StateReader, before: bool = False) -> int:
     """The last transaction committed at or before `moment` (strictly before, with `before`). The future is an error."""
     microseconds = microseconds_of(moment)
-    if microseconds > time.time_ns() // 1000:
-        number = reader.number_at(microseconds)
-        newest = reader.time_of(number) or 0
+    if microseconds > clock.now():
+        # after a clock that ran ahead was set back, the newest transactions lie in what is the future now: up to there all is settled
+        newest = reader.time_of(reader.number) or reader.time_of(reader.number - 1) or 0
         if microseconds > newest:
             raise InvalidParameterValue(f"{moment.isoformat(sep=' ')} lies in the future")
     return reader.number_at(microseconds - 1 if before else microseconds)
@@ -169,9 +170,9 @@ def moment_from_python(value: Any, reader: StateReader, zone: datetime.tzinfo) -
             return number_of(int(number[:20]), reader)
         value = adapt_one(value, TIMESTAMPTZ, zone)
     elif isinstance(value, datetime.datetime):
-        value = value.replace(tzinfo=zone) if value.tzinfo is None else value.astimezone(UTC)
+        value = to_utc(value, zone) if value.tzinfo is None else value.astimezone(UTC)
     elif isinstance(value, datetime.date):
-        value = datetime.datetime.combine(value, datetime.time(), zone)
+        value = to_utc(datetime.datetime.combine(value, datetime.time()), zone)
     else:
         raise InvalidParameterValue(f"as_of must be a transaction number, a datetime or text, not {type(value).__name__}")
     return number_at(value, reader)

@@ -8,13 +8,13 @@ dropping the editor. Savepoints are marks of the editor, O(1).
 from __future__ import annotations
 
 import datetime
-import time
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import provenance
 from eventdb.engine.conflicts import LockingReader, ReadSet, RecordingReader
 from eventdb.engine.sequences import values_after
 from eventdb.errors import ReadOnlyTransaction
+from eventdb.model import clock
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, SequenceAdvanced
 from eventdb.model.record import Record
@@ -75,7 +75,7 @@ class Transaction:
         self.isolation = isolation
         self.read_only = read_only
         self.pinned = pinned
-        self.started = time.time_ns() // 1000
+        self.started = clock.now()
         self.events: list[Event] = []
         self.present: State | Editor = base
         self.opened: dict[Any, Any] = {}

@@ -13,6 +13,10 @@ from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 from eventdb.errors import DatetimeFieldOverflow, InvalidDatetimeFormat, InvalidParameterValue, NotSupportedError
+from eventdb.model.clock import now
+from eventdb.model.transaction import datetime_of
+
+_NO_OFFSET = datetime.timedelta()
 
 _MONTHS = {
     name: number
@@ -182,9 +186,17 @@ def names_zone(text: str) -> bool:
 
 
 def to_utc(moment: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
-    """The aware UTC timestamp of a naive one that is local to `zone`."""
+    """The aware UTC timestamp of a naive one that is local to `zone`.
+
+    As in PostgreSQL, a local time that came twice (clocks went back) is the second one, and one that never was (clocks went forward) is
+    counted on from before the change. Both are the smaller of the two offsets from UTC.
+    """
+    if zone is UTC:
+        return moment.replace(tzinfo=UTC, fold=0)
     try:
-        return moment.replace(tzinfo=zone).astimezone(UTC)
+        first = moment.replace(tzinfo=zone, fold=0)
+        second = first.replace(fold=1)
+        return (second if (second.utcoffset() or _NO_OFFSET) < (first.utcoffset() or _NO_OFFSET) else first).astimezone(UTC)
     except (OverflowError, ValueError):
         raise DatetimeFieldOverflow("timestamp out of range") from None
 
@@ -204,7 +216,7 @@ def parse_time(text: str) -> datetime.time:
 def parse_timetz(text: str, zone: datetime.tzinfo) -> datetime.time:
     clock, own = _time(text, "time with time zone")
     own = own or zone
-    offset = own.utcoffset(None) or datetime.datetime.now(own).utcoffset() or datetime.timedelta()
+    offset = own.utcoffset(None) or datetime_of(now()).astimezone(own).utcoffset() or datetime.timedelta()
     return clock.replace(tzinfo=datetime.timezone(offset) if offset else UTC)
 
 

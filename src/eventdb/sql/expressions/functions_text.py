@@ -7,12 +7,12 @@ import binascii
 import hashlib
 import os
 import re
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from eventdb.errors import InvalidParameterValue, InvalidTextRepresentation, ProgramLimitExceeded
+from eventdb.model import clock
 from eventdb.model.datatype import BOOLEAN, BYTEA, INTEGER, TEXT
 from eventdb.model.datatype import UUID as UUID_TYPE
 from eventdb.sql.expressions import patterns, values
@@ -321,7 +321,7 @@ def gen_random_uuid() -> uuid.UUID:
 def uuidv7() -> uuid.UUID:
     """A UUID of version 7: milliseconds since 1970, then random bits, so that later ones sort later."""
     random = int.from_bytes(os.urandom(10))
-    return uuid.UUID(int=(time.time_ns() // 1_000_000) << 80 | 7 << 76 | random >> 68 << 64 | 2 << 62 | random & (1 << 62) - 1)
+    return uuid.UUID(int=(clock.now() // 1000) << 80 | 7 << 76 | random >> 68 << 64 | 2 << 62 | random & (1 << 62) - 1)
 
 
 def _declare_texts() -> None:

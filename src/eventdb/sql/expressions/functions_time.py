@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from eventdb.errors import DatetimeFieldOverflow, InvalidParameterValue, NotSupportedError
+from eventdb.model import clock
 from eventdb.model.datatype import (
     BOOLEAN,
     DATE,
@@ -20,6 +21,7 @@ from eventdb.model.datatype import (
     TIMESTAMPTZ,
     TIMETZ,
 )
+from eventdb.model.transaction import datetime_of
 from eventdb.model.value import Interval
 from eventdb.sql.expressions import datetimes, formatting, intervals
 from eventdb.sql.expressions.registry import declare
@@ -333,7 +335,7 @@ def _same_signs(months: int, days: int, micros: int, level: int) -> Interval:
 
 
 def clock_timestamp() -> datetime.datetime:
-    return datetime.datetime.now(UTC)
+    return datetime_of(clock.now())
 
 
 def current_date(cx: Any) -> datetime.date:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from eventdb.errors import DatetimeFieldOverflow, DivisionByZero, InvalidDatetimeFormat
 from eventdb.model.value import Interval
+from eventdb.sql.expressions.datetimes import to_utc
 
 DAY_US = 86_400_000_000
 _MONTH_DAYS = 30
@@ -247,7 +248,7 @@ def timestamptz_add(moment: datetime.datetime, span: Interval, zone: datetime.tz
             local = moment.astimezone(zone).replace(tzinfo=None)
             if span.months:
                 local = add_months(local, span.months)
-            moment = (local + datetime.timedelta(days=span.whole_days)).replace(tzinfo=zone).astimezone(datetime.UTC)
+            moment = to_utc(local + datetime.timedelta(days=span.whole_days), zone)
         return moment + span.time
     except (OverflowError, ValueError):
         raise DatetimeFieldOverflow("timestamp out of range") from None
