@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         namedtuple_row,
         tuple_row,
     )
+    from eventdb.engine.copies import import_file, restore
     from eventdb.engine.digests import check_proof
     from eventdb.engine.provenance import context
     from eventdb.engine.signing import sign_digest, verify_signature
@@ -85,6 +86,8 @@ _LAZY = {
     ),
     "context": "eventdb.engine.provenance",
     "check_proof": "eventdb.engine.digests",
+    "import_file": "eventdb.engine.copies",
+    "restore": "eventdb.engine.copies",
     "sign_digest": "eventdb.engine.signing",
     "verify_signature": "eventdb.engine.signing",
     "Interval": "eventdb.model.value",
@@ -112,5 +115,5 @@ __all__ = [
     "Error", "IntegrityError", "InterfaceError", "InternalError", "Interval", "NotSupportedError", "OperationalError", "ProgrammingError",
     "Row",
     "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks", "Warning", "__version__", "apilevel", "check_proof", "connect", "context",
-    "dict_row", "namedtuple_row", "paramstyle", "sign_digest", "threadsafety", "tuple_row", "verify_signature",
+    "dict_row", "import_file", "namedtuple_row", "paramstyle", "restore", "sign_digest", "threadsafety", "tuple_row", "verify_signature",
 ]  # fmt: skip

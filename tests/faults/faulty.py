@@ -61,6 +61,7 @@ class FaultyFiles(Files):
         self.crashed = False
         self._live: dict[str, _Disk] = {}
         self._durable: dict[str, _Disk] = {}
+        self._moved: list[tuple[str, str]] = []
 
     @property
     def writes(self) -> int:
@@ -109,6 +110,9 @@ class FaultyFiles(Files):
         return _FaultyAppendFile(path, self)
 
     def rename(self, old: str, new: str) -> None:
+        if os.path.isdir(old):
+            self._rename_directory(os.path.abspath(old), os.path.abspath(new))
+            return
         if os.path.exists(new):
             self.known(new)
         disk = self.known(old)
@@ -116,6 +120,20 @@ class FaultyFiles(Files):
         super().rename(old, new)
         self._live[os.path.abspath(new)] = disk
         del self._live[os.path.abspath(old)]
+
+    def _rename_directory(self, old: str, new: str) -> None:
+        """All that is in it moves at once; on the disk when the directory around it is synced."""
+        for path in Path(old).rglob("*"):
+            if path.is_file():
+                self.known(str(path))
+        self.act("rename", old)
+        super().rename(old, new)
+        self._live = {new + n[len(old) :] if n.startswith(old + os.sep) else n: d for n, d in self._live.items()}
+        self._moved.append((old, new))
+
+    def remove_directory(self, path: str) -> None:
+        self.act("remove", path)
+        super().remove_directory(path)
 
     def remove(self, path: str) -> None:
         self.known(path)
@@ -126,6 +144,9 @@ class FaultyFiles(Files):
     def sync_directory(self, path: str) -> None:
         self.act("sync_directory", path)
         path = os.path.abspath(path)
+        for old, new in [m for m in self._moved if os.path.dirname(m[1]) == path]:
+            self._durable = {new + n[len(old) :] if n.startswith(old + os.sep) else n: d for n, d in self._durable.items()}
+            self._moved.remove((old, new))
         for name in [n for n in self._durable if os.path.dirname(n) == path]:
             del self._durable[name]
         self._durable.update({n: d for n, d in self._live.items() if os.path.dirname(n) == path})
@@ -142,10 +163,13 @@ class FaultyFiles(Files):
         else:
             contents |= {Path(p): _after(p, d, keep) for p, d in self._live.items() if source in Path(p).parents}
         target.mkdir(parents=True)
-        for folder in [p for p in source.rglob("*") if p.is_dir()]:
+        unmade = [Path(new) for _, new in self._moved] if keep is Keep.NOTHING else []
+        for folder in [p for p in source.rglob("*") if p.is_dir() and not any(new in (p, *p.parents) for new in unmade)]:
             (target / folder.relative_to(source)).mkdir(parents=True, exist_ok=True)
         for path, data in contents.items():
-            (target / path.relative_to(source)).write_bytes(data)
+            left = target / path.relative_to(source)
+            left.parent.mkdir(parents=True, exist_ok=True)
+            left.write_bytes(data)
         return target
 
 

@@ -25,6 +25,8 @@ from eventdb.errors import ActiveTransaction, InterfaceError
 from eventdb.storage.files import Files
 
 if TYPE_CHECKING:
+    from eventdb.storage.backup import Backup
+    from eventdb.storage.transfer import Transferred
     from eventdb.storage.verification import Progress, Verification
 
 _Self = TypeVar("_Self", bound="Connection")
@@ -383,6 +385,47 @@ class Connection:
         with self.lock:
             self.session.check_open()
             return digests.consistency_proof(self.database, older, newer)
+
+    # copies
+
+    def backup(self, path: str | os.PathLike[str]) -> Backup:
+        """Bring a backup at `path` up to now, or begin one where there is nothing; others may read and write meanwhile.
+
+        A backup is a database: it opens. The next call on the same path copies only what is new. Raises CannotConnect (something else is
+        there), ObjectNotInPrerequisiteState (a backup of another history, or one that was written to), LockNotAvailable, DiskFull.
+        """
+        from eventdb.engine import copies
+
+        with self.lock:
+            self.session.check_open()
+            return copies.backup(self.database, os.fspath(path))
+
+    def export_file(self, path: str | os.PathLike[str]) -> Transferred:
+        """Write the whole database, every transaction with its time, actor and hashes, to one compressed file, for `eventdb.import_file`.
+
+        Raises CannotConnect, DiskFull, DataCorrupted.
+        """
+        from eventdb.engine import copies
+
+        with self.lock:
+            self.session.check_open()
+            return copies.export_file(self.database, os.fspath(path))
+
+    def dump(self, as_of: Any = None) -> Iterator[str]:
+        """The statements of an SQL script that makes the database again as it is, or was: schema, rows, where sequences stand. History is
+        not in it; `export_file` takes that along.
+
+        `as_of`: a transaction number, a datetime or text. Raises InvalidParameterValue, SnapshotTooOld.
+        """
+        from eventdb.engine import dump
+        from eventdb.engine.fork import state_at
+
+        with self.lock:
+            self.session.check_open()
+            state = self.database.refresh()
+            if as_of is not None:
+                state = state_at(self.database, self.session.position_of(as_of))
+        return dump.statements(state)
 
     # life
 

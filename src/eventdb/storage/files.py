@@ -235,6 +235,11 @@ class Files:
         with _told("find the size of", path):
             return os.stat(path).st_size
 
+    def modified(self, path: str) -> int:
+        """When a file was last written, in nanoseconds since the epoch."""
+        with _told("find the time of", path):
+            return os.stat(path).st_mtime_ns
+
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """The bytes of a file from `offset`, at most `length`."""
         with _told("read", path), open(path, "rb") as file:
@@ -275,7 +280,7 @@ class Files:
         self.sync_directory(os.path.dirname(path))
 
     def rename(self, old: str, new: str) -> None:
-        """Rename a file over whatever has the new name; lasting after `sync_directory`."""
+        """Rename a file over whatever has the new name, or a directory to a name that nothing has; lasting after `sync_directory`."""
         with _told("rename", old):
             os.replace(old, new)
 
@@ -283,6 +288,11 @@ class Files:
         """Delete a file; lasting after `sync_directory`."""
         with _told("remove", path):
             os.remove(path)
+
+    def remove_directory(self, path: str) -> None:
+        """Delete an empty directory."""
+        with _told("remove the directory", path):
+            os.rmdir(path)
 
     def sync_directory(self, path: str) -> None:
         """Return when the names in a directory are on the disk."""

@@ -122,6 +122,12 @@ class DirectoryLog:
         with self._mutex:
             return position_in(self._tail, self._name)
 
+    @property
+    def extent(self) -> tuple[int, str, int]:
+        """The head, the name of the last segment, and how many bytes of that belong to the log up to the head."""
+        with self._mutex:
+            return self._tail.number, self._name, self._tail.offset
+
     # Opening
 
     def _check_directory(self) -> None:

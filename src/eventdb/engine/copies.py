@@ -1,0 +1,75 @@
+"""Copies of whole databases: backup, restore, export and import, from what a caller names to what storage does."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import TYPE_CHECKING, Any
+
+from eventdb.errors import InvalidParameterValue
+from eventdb.model import clock
+from eventdb.model.transaction import UTC, microseconds_of
+from eventdb.storage import backup as backups
+from eventdb.storage import restore as restoring
+from eventdb.storage import transfer
+from eventdb.storage.files import Files
+
+if TYPE_CHECKING:
+    from eventdb.engine.database import Database
+
+Path = str | os.PathLike[str]
+
+
+def backup(database: Database, path: str, files: Files | None = None) -> backups.Backup:
+    """As `Connection.backup`. No snapshot is written by this process meanwhile."""
+    with database.snapshots_at_rest():
+        return backups.backup(database.log, lambda n: database.refresh().time_of(n), database.path, path, files or database.files)
+
+
+def export_file(database: Database, path: str, files: Files | None = None) -> transfer.Transferred:
+    """As `Connection.export_file`."""
+    with database.snapshots_at_rest():
+        return transfer.export_file(database.log, lambda n: database.refresh().time_of(n), database.path, path, files or database.files)
+
+
+def import_file(path: Path, target: Path, *, _files: Files | None = None) -> transfer.Transferred:
+    """Make a database from a file that `Connection.export_file` wrote; everything in it is verified, and all hashes are the same.
+
+    Raises CannotConnect (no such file, no export; something is at `target`), DataCorrupted, FormatVersionError, DiskFull.
+    """
+    return transfer.import_file(os.fspath(path), os.fspath(target), _files)
+
+
+def restore(source: Path, target: Path, *, to: Any = None, _files: Files | None = None) -> restoring.Restored:
+    """Make a new database from a database or a backup, as it stood at a moment: a transaction number, a datetime (a naive one in UTC),
+    text (a time, or `TRANSACTION n`), or None for all that is there.
+
+    The restored database is the same log, cut; what is committed to it goes another way from there. Raises CannotConnect (no database at
+    `source`; something at `target`), InvalidParameterValue (no such moment), SnapshotTooOld, DataCorrupted.
+    """
+    return restoring.restore(os.fspath(source), os.fspath(target), _moment(to), _files)
+
+
+def _moment(to: Any) -> restoring.Moment:
+    if to is None or (isinstance(to, int) and not isinstance(to, bool)):
+        return to
+    if isinstance(to, str):
+        word, _, number = to.strip().partition(" ")
+        if to.strip().isascii() and to.strip().isdigit():
+            return int(to.strip()[:20])
+        if word.upper() == "TRANSACTION" and number.isascii() and number.strip().isdigit():
+            return int(number.strip()[:20])
+        try:
+            to = datetime.datetime.fromisoformat(to.strip())
+        except ValueError:
+            raise InvalidParameterValue(f"{to!r} is neither a time nor the number of a transaction") from None
+    if not isinstance(to, datetime.datetime):
+        raise InvalidParameterValue(f"a moment is a transaction number, a datetime or text, not {type(to).__name__}")
+    moment = microseconds_of(to if to.tzinfo is not None else to.replace(tzinfo=UTC))
+
+    def find(log: Any) -> int:
+        if moment > max(clock.now(), log.head_time):
+            raise InvalidParameterValue(f"{to.isoformat(sep=' ')} lies in the future")
+        return restoring.number_at(log, moment)
+
+    return find

@@ -1,0 +1,382 @@
+"""Backup of a database while it is used: a directory that is itself a database, brought up to date by copying only what is new.
+
+A backup is the segments of the log up to one transaction, the snapshots that fit, and `backup.json`, which says what was copied and up to
+where the backup is whole. Order makes it safe to stop anywhere: first `backup.json` marks the directory as a backup, then what is new in
+the log comes in the order of the log, then segments that erasure has rewritten, then snapshots, then `backup.json` says so. What an
+interrupted run leaves is an earlier backup, or one that the next run completes.
+
+Segments are told apart by size and time of change, and by their bytes where those differ. A segment may be replaced by one with the same
+headers (bodies can be erased), never by another history: that is refused, and so is a backup that somebody has written to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from eventdb.errors import CannotConnect, DataCorrupted, NotSupportedError, ObjectNotInPrerequisiteState
+from eventdb.model.record import Record
+from eventdb.model.transaction import datetime_of
+from eventdb.storage.copying import copy_file, log_path_of, pieces, same_bytes, segment_parts, side_files, snapshot_files
+from eventdb.storage.files import TEMPORARY, Files
+from eventdb.storage.log import chain
+from eventdb.storage.log.base import EventLog
+from eventdb.storage.log.directory import LOCK_NAME, DirectoryLog
+from eventdb.storage.log.memory import MemoryLog
+from eventdb.storage.log.reading import segments
+from eventdb.storage.log.segment import HEADER_SIZE, Broken, Raw, SegmentHeader, first_of, items, name_of
+from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
+
+MANIFEST = "backup.json"
+FORMAT = "eventdb backup 1"
+_LOCK_SECONDS = 60.0
+_TRIES = 10
+
+
+class Backup(Record):
+    """What a backup did: `transaction` up to which it goes, its commit time in microseconds (None: there is none), how many segments were
+    copied, extended or replaced, bytes copied in all, seconds that it took."""
+
+    path: str
+    transaction: int
+    time: int | None
+    segments: int
+    bytes: int
+    duration: float
+
+
+class Bytes(Protocol):
+    """Something to read at any place: a file, or what would be one."""
+
+    def size(self) -> int: ...
+
+    def read(self, offset: int, length: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Part(Record):
+    """A segment to be copied: the first `size` bytes of it; `stamp` changes where the segment was written to."""
+
+    name: str
+    size: int
+    stamp: int
+
+
+class Source(Protocol):
+    """The log that is backed up, as it stands at transaction `number`."""
+
+    number: int
+
+    def parts(self) -> list[Part]: ...
+
+    def open(self, name: str) -> Bytes: ...
+
+
+class _Directory:
+    """The segments of a log in a directory, up to the last transaction that is known and on the disk."""
+
+    def __init__(self, log: DirectoryLog) -> None:
+        self._log = log
+        self.number, self._last, self._end = log.extent
+        log.sync()
+
+    def parts(self) -> list[Part]:
+        files, path = self._log.files, self._log.path
+        names = [name_of(first) for first in segments(files, path)]
+        found = []
+        for name in names[: names.index(self._last) + 1]:
+            place = os.path.join(path, name)
+            stamp = files.modified(place)  # before its bytes are read, so that a change on the way is seen the next time
+            found.append(Part(name, self._end if name == self._last else files.size(place), stamp))
+        return found
+
+    def open(self, name: str) -> Bytes:
+        return self._log.files.open_read(os.path.join(self._log.path, name))
+
+
+class _InMemory:
+    """The bytes of one segment that was made for the copy."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    def close(self) -> None:
+        pass
+
+
+class _Memory:
+    """The segments that a log in memory would have in a directory; the same ones each time, as far as it has not grown."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.number = until = log.head
+        if log.first > 1:
+            raise NotSupportedError("a database in memory whose beginning was given up cannot be backed up")
+        start = SegmentHeader(log.log_id, 1, chain.genesis(log.log_id), 0)
+        made: dict[str, list[bytes]] = {}
+        records = ((r.header.time, chain.encode_header(r.header), r.body) for r in log.read(0, until))
+        for name, data in segment_parts(start, records):
+            made.setdefault(name, []).append(data)
+        self._made = {name: b"".join(parts) for name, parts in made.items()}
+
+    def parts(self) -> list[Part]:
+        return [Part(name, len(data), zlib.crc32(data)) for name, data in self._made.items()]
+
+    def open(self, name: str) -> Bytes:
+        return _InMemory(self._made[name])
+
+
+def backup(log: EventLog, time_of: Callable[[int], int | None], source: str | None, target: str, files: Files | None = None) -> Backup:
+    """Bring the backup at `target` up to the head of `log`, the log of the database at `source` (None: in memory); begin one where there is
+    nothing.
+
+    Raises CannotConnect (something else is there), ObjectNotInPrerequisiteState (a backup of another history, or one that was written to),
+    LockNotAvailable (another backup is running), DiskFull, IOFailure.
+    """
+    began = time.monotonic()
+    files = files or Files()
+    target = os.path.abspath(target)
+    if source is not None and os.path.realpath(source) == os.path.realpath(target):
+        raise CannotConnect(f"{target!r} is the database itself")
+    _check_target(files, target)
+    files.make_directory(log_path_of(target))
+    with files.lock(os.path.join(target, LOCK), _LOCK_SECONDS):
+        copy = _Copy(files, log, source, target)
+        number = copy.run(time_of)
+    return Backup(target, number, time_of(number), copy.segments, copy.bytes, time.monotonic() - began)
+
+
+def _check_target(files: Files, target: str) -> None:
+    if not files.exists(target):
+        return
+    if not files.is_directory(target):
+        raise CannotConnect(f"{target!r} is not a backup: it is not a directory")
+    names = [name for name in files.list(target) if name != LOCK]
+    begun = names == [LOG] and not [name for name in files.list(log_path_of(target)) if name != LOCK_NAME]
+    if names and not begun and MANIFEST not in names and MANIFEST + TEMPORARY not in names:
+        raise CannotConnect(
+            f"{target!r} is not a backup: it holds {names[0]!r} and no {MANIFEST}", hint="Give a path where nothing is yet."
+        )
+
+
+class _Copy:
+    """One run."""
+
+    def __init__(self, files: Files, log: EventLog, source: str | None, target: str) -> None:
+        self._files = files
+        self._log = log
+        self._source = source
+        self._target = target
+        self._log_path = log_path_of(target)
+        self.segments = 0
+        self.bytes = 0
+        self._manifest = self._read_manifest()
+        self._known: dict[str, list[int]] = self._manifest["segments"]
+
+    # the manifest
+
+    def _read_manifest(self) -> dict[str, Any]:
+        path = os.path.join(self._target, MANIFEST)
+        if not self._files.exists(path):
+            empty: dict[str, Any] = {"transaction": 0, "hash": "", "segments": {}, "snapshots": {}}
+            self._write_manifest(empty)
+            return empty
+        try:
+            found = json.loads(self._files.read(path))
+            sound = found["format"] == FORMAT and isinstance(found["segments"], dict) and isinstance(found["snapshots"], dict)
+            number, log_id = int(found["transaction"]), found["log_id"]
+        except (ValueError, KeyError, TypeError):
+            sound = False
+        if not sound:
+            raise DataCorrupted(f"{path!r} has not the form of what a backup says of itself")
+        if log_id != self._log.log_id.hex():
+            raise ObjectNotInPrerequisiteState(f"the backup at {self._target!r} is of log {log_id}, not of {self._log.log_id.hex()}")
+        if number > self._log.head:
+            raise ObjectNotInPrerequisiteState(
+                f"the backup at {self._target!r} goes up to transaction {number}, the database only to {self._log.head}"
+            )
+        return found  # type: ignore[no-any-return]
+
+    def _write_manifest(self, what: Mapping[str, Any]) -> None:
+        data = json.dumps({"format": FORMAT, "log_id": self._log.log_id.hex(), **what}, indent=1).encode()
+        self._files.write_atomically(os.path.join(self._target, MANIFEST), [data])
+
+    # the run
+
+    def run(self, time_of: Callable[[int], int | None]) -> int:
+        """Copy what is new; the transaction up to which the backup then goes."""
+        for _ in range(_TRIES):
+            # listed first, so that none of them goes further than the log that is copied
+            names = [] if self._source is None else snapshot_files(self._files, self._source)
+            self._log.refresh()
+            source: Source = _Directory(self._log) if isinstance(self._log, DirectoryLog) else _Memory(_memory(self._log))
+            number, parts = source.number, source.parts()
+            try:
+                self._copy_log(source, parts)
+                snapshots = self._copy_snapshots(names)
+                break
+            except CannotConnect:  # retention or the snapshots' owner has removed a file meanwhile
+                if self._source is None:
+                    raise
+        else:
+            raise CannotConnect(f"files of {self._source!r} went away again and again while they were copied")
+        self._remove_old({part.name for part in parts}, set(names))
+        digest = self._read_back(number)
+        moment = time_of(number)
+        said = None if moment is None else datetime_of(moment).isoformat(timespec="microseconds")
+        segments_now = {part.name: [part.size, part.stamp] for part in parts}
+        self._write_manifest({"transaction": number, "time": said, "hash": digest, "segments": segments_now, "snapshots": snapshots})
+        return number
+
+    def _copy_log(self, source: Source, parts: list[Part]) -> None:
+        rewritten = []
+        for part in parts:
+            if not self._files.exists(os.path.join(self._log_path, part.name)):
+                self._replace(source, part)
+            elif not self._brought_up(source, part):
+                rewritten.append(part)
+        for part in rewritten:
+            self._replace(source, part)
+        if isinstance(self._log, DirectoryLog):
+            for name in side_files(self._files, self._log.path):
+                self._copy_side_file(name)
+
+    def _replace(self, source: Source, part: Part) -> None:
+        data = source.open(part.name)
+        try:
+            self._files.write_atomically(os.path.join(self._log_path, part.name), pieces(data.read, 0, part.size))
+        finally:
+            data.close()
+        self.segments += 1
+        self.bytes += part.size
+
+    def _brought_up(self, source: Source, part: Part) -> bool:
+        """Add to a segment that is there what it lacks; False if it is to be replaced. Raises ObjectNotInPrerequisiteState."""
+        known, stamp = self._known.get(part.name, [0, 0])
+        path = os.path.join(self._log_path, part.name)
+        copy = self._files.open_append(path)
+        data = source.open(part.name)
+        try:
+            have = copy.size()
+            if have == known == part.size and stamp == part.stamp:
+                return True
+            if have > known:
+                have = self._beyond(part, data, copy, known, have)
+            if have < known or have > part.size or not same_bytes(data.read, copy.read, 0, have):
+                self._check_history(part, data, copy, min(have, known))
+                return False
+            if have < part.size:
+                for piece in pieces(data.read, have, part.size):
+                    copy.write(piece)
+                copy.sync()
+                self.segments += 1
+                self.bytes += part.size - have
+            return True
+        finally:
+            data.close()
+            copy.close()
+
+    def _beyond(self, part: Part, data: Bytes, copy: Any, known: int, have: int) -> int:
+        """What to make of bytes that no finished run has copied: those of an interrupted one are kept or cut off; the size that is left."""
+        if have <= part.size and same_bytes(data.read, copy.read, known, have):
+            return have
+        if next(self._records(copy, max(known, HEADER_SIZE), have), None) is not None and known:
+            raise ObjectNotInPrerequisiteState(
+                f"the backup at {self._target!r} has transactions of its own: {part.name} goes on differently from offset {known}",
+                hint="Somebody has written to the backup. Make another one, at another path.",
+            )
+        copy.truncate(known)
+        copy.sync()
+        return known
+
+    def _records(self, data: Bytes, begin: int, end: int) -> Iterator[bytes]:
+        """The headers of whole records between two offsets of a segment."""
+        try:
+            for item in items(data, begin, end, zlib.crc32(self._log.log_id)):  # type: ignore[arg-type]
+                if isinstance(item, Raw):
+                    yield item.header
+        except Broken:
+            return
+
+    def _check_history(self, part: Part, data: Bytes, copy: Any, have: int) -> None:
+        """Raise ObjectNotInPrerequisiteState where the copy has a transaction that the log does not have. Bodies may differ."""
+        mine = self._records(data, HEADER_SIZE, part.size)
+        for number, header in enumerate(self._records(copy, HEADER_SIZE, have), first_of(part.name) or 1):
+            if next(mine, None) != header:
+                raise ObjectNotInPrerequisiteState(
+                    f"the backup at {self._target!r} is of another history: transaction {number} is not the one of the database",
+                    hint="If that is as it should be, make another backup at another path.",
+                )
+
+    def _copy_side_file(self, name: str) -> None:
+        assert isinstance(self._log, DirectoryLog)
+        mine, theirs = os.path.join(self._log.path, name), os.path.join(self._log_path, name)
+        if self._files.exists(theirs) and self._files.read(mine) == self._files.read(theirs):
+            return
+        self.bytes += copy_file(self._files, mine, theirs)
+
+    def _copy_snapshots(self, names: list[str]) -> dict[str, list[int]]:
+        if self._source is None:
+            return {}
+        copied: dict[str, list[int]] = {}
+        files, here = self._files, os.path.join(self._source, SNAPSHOTS)
+        there = os.path.join(self._target, SNAPSHOTS)
+        if names:
+            files.make_directory(there)
+        for name in names:
+            mine, theirs = os.path.join(here, name), os.path.join(there, name)
+            stamp = [files.size(mine), files.modified(mine)]
+            if self._manifest["snapshots"].get(name) != stamp or not files.exists(theirs):
+                self.bytes += copy_file(files, mine, theirs)
+            copied[name] = stamp
+        return copied
+
+    def _remove_old(self, parts: set[str], snapshots: set[str]) -> None:
+        """What the database no longer has: segments that retention gave up, snapshots that newer ones replaced."""
+        files = self._files
+        last = max(parts)
+        for name in files.list(self._log_path):
+            if first_of(name) is not None and name not in parts and name < last:
+                files.remove(os.path.join(self._log_path, name))
+        there = os.path.join(self._target, SNAPSHOTS)
+        for name in snapshot_files(files, self._target):
+            if name not in snapshots:
+                files.remove(os.path.join(there, name))
+        files.sync_directory(self._log_path)
+
+    def _read_back(self, number: int) -> str:
+        """Read what was copied, hash by hash, from where the last run ended; the hash of the last transaction. Raises DataCorrupted."""
+        lock = os.path.join(self._target, LOCK)
+        copied = DirectoryLog(self._log_path, self._files, read_only=True, lock_path=lock)
+        try:
+            after = max(self._manifest["transaction"], copied.first - 1)
+            last = None
+            for record in copied.read(min(after, number), number):
+                last = record
+            if copied.head != number or copied.head_hash != self._hash_at(number) or (last is not None and last.hash != copied.head_hash):
+                raise DataCorrupted(f"the backup at {self._target!r} does not hold what was copied to it")
+            return copied.head_hash.hex()
+        finally:
+            copied.close()
+
+    def _hash_at(self, number: int) -> bytes:
+        if number == 0:
+            return chain.genesis(self._log.log_id)
+        if number < self._log.first:
+            return self._log.head_hash
+        return chain.header_hash(next(iter(self._log.headers(number - 1, number))))
+
+
+def _memory(log: EventLog) -> MemoryLog:
+    assert isinstance(log, MemoryLog)
+    return log

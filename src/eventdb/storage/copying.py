@@ -1,0 +1,177 @@
+"""What backup, restore, export and import have in common: copies in pieces, directories that appear whole, segments made from records."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+from eventdb.errors import CannotConnect, DataCorrupted, Error, SnapshotTooOld
+from eventdb.storage.files import TEMPORARY, Files
+from eventdb.storage.log.base import EventLog
+from eventdb.storage.log.chain import header_hash
+from eventdb.storage.log.compression import compress
+from eventdb.storage.log.directory import SEGMENT_BYTES
+from eventdb.storage.log.segment import COMPRESSED, FULL, SegmentHeader, encode_end, encode_record, first_of, name_of
+from eventdb.storage.recovery import LOG, SNAPSHOTS
+from eventdb.storage.snapshot import SUFFIX, SnapshotStore
+
+PARTIAL = ".partial"
+"""The suffix of a directory that is being made; one that is left over means nothing, and is removed by the next who makes it."""
+PIECE = 1 << 20
+"""So many bytes are copied at a time."""
+_TRIES = 10
+Read = Callable[[int, int], bytes]
+
+
+def pieces(read: Read, begin: int, end: int) -> Iterator[bytes]:
+    """The bytes from `begin` to `end`, in pieces. Raises DataCorrupted where there are fewer."""
+    while begin < end:
+        data = read(begin, min(PIECE, end - begin))
+        if not data:
+            raise DataCorrupted(f"a file that is being copied ends at {begin}, before {end}: it has changed meanwhile")
+        yield data
+        begin += len(data)
+
+
+def copy_file(files: Files, source: str, target: str) -> int:
+    """Copy a file that no longer changes, whole or not at all; its size."""
+    with contextlib.closing(files.open_read(source)) as file:
+        size = file.size()
+        files.write_atomically(target, pieces(file.read, 0, size))
+    return size
+
+
+def same_bytes(one: Read, other: Read, begin: int, end: int) -> bool:
+    """Whether two files hold the same from `begin` to `end`."""
+    return all(one(at, min(PIECE, end - at)) == other(at, min(PIECE, end - at)) for at in range(begin, end, PIECE))
+
+
+@contextlib.contextmanager
+def new_directory(files: Files, target: str) -> Iterator[str]:
+    """A directory to be filled under another name, which gets its own when the block ends: after a crash it is there whole or not at all.
+
+    Raises CannotConnect where something is there already (an empty directory is not).
+    """
+    target = os.path.abspath(target)
+    if files.exists(target):
+        if not files.is_directory(target) or files.list(target):
+            raise CannotConnect(f"{target!r} is there already, and is not overwritten")
+        files.remove_directory(target)
+    partial = target + PARTIAL
+    remove_tree(files, partial)
+    files.make_directory(partial)
+    try:
+        yield partial
+        files.sync_directory(partial)
+    except Exception:
+        with contextlib.suppress(Error):
+            remove_tree(files, partial)
+        raise
+    files.rename(partial, target)
+    files.sync_directory(os.path.dirname(target))
+
+
+def remove_tree(files: Files, path: str) -> None:
+    """Remove a directory with all that is in it, if it is there."""
+    if not files.exists(path):
+        return
+    for name in files.list(path):
+        below = os.path.join(path, name)
+        if files.is_directory(below):
+            remove_tree(files, below)
+        else:
+            files.remove(below)
+    files.remove_directory(path)
+
+
+def side_files(files: Files, log_path: str) -> list[str]:
+    """The names in a log's directory that are neither segments nor leftovers."""
+    return [name for name in files.list(log_path) if first_of(name) is None and name != "lock" and not name.endswith(TEMPORARY)]
+
+
+def snapshot_files(files: Files, path: str, until: int | None = None) -> list[str]:
+    """The snapshot files of the database at `path`, of transactions up to `until`, oldest first (a file refers to older ones only)."""
+    names = SnapshotStore(os.path.join(path, SNAPSHOTS), files).names()
+    return [name for name in names if until is None or int(name.removesuffix(SUFFIX)) <= until]
+
+
+def copy_snapshots(files: Files, source: str, target: str, log: EventLog, until: int) -> None:
+    """Copy the snapshots up to transaction `until` into a new database, whose log is `log`.
+
+    They are wanted for quick opening alone, unless the log begins above transaction 1. Raises SnapshotTooOld where one is needed and none
+    is old enough.
+    """
+    folder = os.path.join(target, SNAPSHOTS)
+    for _ in range(_TRIES):
+        names = snapshot_files(files, source, until)
+        if names:
+            files.make_directory(folder)
+        try:
+            for name in names:
+                copy_file(files, os.path.join(source, SNAPSHOTS, name), os.path.join(folder, name))
+            break
+        except CannotConnect:  # its owner has removed it meanwhile, and written a newer one
+            continue
+    if log.first > 1 and SnapshotStore(folder, files).load(log) is None:
+        raise SnapshotTooOld(
+            f"the log begins at transaction {log.first}, and no snapshot holds what was before transaction {until}",
+            hint="Only what a snapshot reaches back to can be restored.",
+        )
+
+
+# segments from records
+
+
+def segment_parts(
+    start: SegmentHeader, records: Iterable[tuple[int, bytes, bytes]], segment_bytes: int = SEGMENT_BYTES
+) -> Iterator[tuple[str, bytes]]:
+    """(segment name, bytes to append to it) of a log that begins with `start` and holds `records`: (commit time, header bytes, body).
+
+    The records stand as they would after an append that waited for the disk, so whoever writes them syncs before showing them.
+    """
+    seed = zlib.crc32(start.log_id)
+    name, number, size = name_of(start.first), start.first, 0
+    previous, last = start.previous, start.time
+    yield name, start.encode()
+    for time, header, body in records:
+        if size >= segment_bytes:
+            yield name, encode_end(seed, number)
+            name, size = name_of(number), 0
+            yield name, SegmentHeader(start.log_id, number, previous, last).encode()
+        packed = compress(body)
+        flags = FULL | (COMPRESSED if packed is not None else 0)
+        data = b"".join(encode_record(seed, flags, number - 1, header, body if packed is None else packed))
+        yield name, data
+        size += len(data)
+        previous, last, number = header_hash(header), time, number + 1
+
+
+def write_segments(files: Files, log_path: str, parts: Iterable[tuple[str, bytes]]) -> None:
+    """Write such segments into a directory that nobody reads yet, all of them synced."""
+    files.make_directory(log_path)
+    name, file = "", None
+    gathered: list[bytes] = []
+    size = 0
+    for part, data in parts:
+        if part != name or size >= PIECE:
+            if file is not None:
+                file.write(b"".join(gathered))
+            gathered, size = [], 0
+        if part != name:
+            if file is not None:
+                file.sync()
+                file.close()
+            name, file = part, files.open_append(os.path.join(log_path, part))
+        gathered.append(data)
+        size += len(data)
+    if file is not None:
+        file.write(b"".join(gathered))
+        file.sync()
+        file.close()
+    files.sync_directory(log_path)
+
+
+def log_path_of(path: str) -> str:
+    return os.path.join(path, LOG)
