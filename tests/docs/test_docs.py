@@ -11,11 +11,13 @@ import contextlib
 import doctest
 import io
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import eventdb
+from eventdb.shell import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -85,6 +87,20 @@ def test_sql_blocks_run(page: Path) -> None:
         for statement, error in statements(text):
             assert sqlstate(connection, statement) == error, f"{page.name}:{line}\n{statement}"
     connection.close()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=lambda page: page.name)
+def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the page's Python blocks, each `$ eventdb …` of its console blocks exits with 0 and prints what follows it (… is anything)."""
+    test_python_blocks_run(page, tmp_path, monkeypatch)
+    for line, text in blocks(page, "console"):
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            program, *arguments = shlex.split(command)
+            assert program == "eventdb"
+            assert main(arguments) == 0, f"{page.name}:{line}: {command}"
+            pattern = ".*".join(map(re.escape, expected.split("…")))
+            assert re.fullmatch(pattern, capsys.readouterr().out, re.DOTALL), f"{page.name}:{line}: {command}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
