@@ -83,6 +83,21 @@ def test_a_database_in_memory(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_a_fork(tmp_path: Path) -> None:
+    """It has a log that begins in another one's."""
+    connection = filled(tmp_path / "db")
+    fork = connection.fork(6)
+    fork.autocommit = True
+    add(fork, 3)
+    fork.verify(digest=connection.digest(6)).raise_for_problems()
+    assert fork.backup(tmp_path / "b").transaction == 9
+    assert same(tmp_path / "b", fork)
+    assert fork.export_file(tmp_path / "export").transactions == 9
+    assert eventdb.import_file(tmp_path / "export", tmp_path / "new").transaction == 9
+    fork.close()
+    connection.close()
+
+
 def test_an_empty_database(tmp_path: Path) -> None:
     connection = eventdb.connect(tmp_path / "db")
     report = connection.backup(tmp_path / "b")

@@ -8,12 +8,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 
 from eventdb.errors import CannotConnect, DataCorrupted, Error, SnapshotTooOld
-from eventdb.storage.files import TEMPORARY, Files
+from eventdb.storage.files import Files
+from eventdb.storage.log import horizon
 from eventdb.storage.log.base import EventLog
 from eventdb.storage.log.chain import header_hash
 from eventdb.storage.log.compression import compress
 from eventdb.storage.log.directory import SEGMENT_BYTES
-from eventdb.storage.log.segment import COMPRESSED, FULL, SegmentHeader, encode_end, encode_record, first_of, name_of
+from eventdb.storage.log.segment import COMPRESSED, FULL, SegmentHeader, encode_end, encode_record, name_of
 from eventdb.storage.recovery import LOG, SNAPSHOTS
 from eventdb.storage.snapshot import SUFFIX, SnapshotStore
 
@@ -87,8 +88,8 @@ def remove_tree(files: Files, path: str) -> None:
 
 
 def side_files(files: Files, log_path: str) -> list[str]:
-    """The names in a log's directory that are neither segments nor leftovers."""
-    return [name for name in files.list(log_path) if first_of(name) is None and name != "lock" and not name.endswith(TEMPORARY)]
+    """The names in a log's directory of what belongs to the log beside its segments."""
+    return [horizon.NAME] if files.exists(os.path.join(log_path, horizon.NAME)) else []
 
 
 def snapshot_files(files: Files, path: str, until: int | None = None) -> list[str]:
