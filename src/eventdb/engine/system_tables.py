@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
-from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
+from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, INTERVAL_FIELDS, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
 from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
 from eventdb.model.transaction import datetime_of
 from eventdb.sql.definition.references import column_mentioned
@@ -176,6 +176,7 @@ def _information_tables(database: Database, catalog: Catalog, until: int) -> Ite
     numeric_precision=INTEGER, numeric_precision_radix=INTEGER, numeric_scale=INTEGER, datetime_precision=INTEGER, udt_name=TEXT,
     is_identity=TEXT, identity_generation=TEXT, identity_start=TEXT, identity_increment=TEXT, identity_maximum=TEXT,
     identity_minimum=TEXT, identity_cycle=TEXT, is_generated=TEXT, generation_expression=TEXT, is_updatable=TEXT, column_comment=TEXT,
+    interval_type=TEXT,
 )  # fmt: skip
 def _columns(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
@@ -186,7 +187,7 @@ def _columns(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
         for place, (column_name, datatype) in enumerate(columns, 1):
             yield (
                 DATABASE, schema, name, column_name, place, None, "YES", *_type_columns(datatype),
-                "NO", None, None, None, None, None, None, "NEVER", None, "NO", None,
+                "NO", None, None, None, None, None, None, "NEVER", None, "NO", None, _fields(datatype),
             )  # fmt: skip
 
 
@@ -200,8 +201,13 @@ def _column_row(catalog: Catalog, table: Table, column: Column, place: int) -> R
     generated = ("ALWAYS", column.generated) if column.generated is not None else ("NEVER", None)
     return (
         DATABASE, table.schema, table.name, column.name, place, column.default, _yes(column.nullable), *_type_columns(column.datatype),
-        *identity, *generated, "YES", column.comment,
+        *identity, *generated, "YES", column.comment, _fields(column.datatype),
     )  # fmt: skip
+
+
+def _fields(datatype: DataType) -> str | None:
+    """What an INTERVAL is restricted to, as information_schema writes it."""
+    return INTERVAL_FIELDS[datatype.scale].upper() if datatype.kind is Kind.INTERVAL and datatype.scale is not None else None
 
 
 def _sequence_options(sequence: Sequence) -> tuple[str, str, str, str, str]:

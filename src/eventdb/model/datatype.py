@@ -81,11 +81,18 @@ INTEGER_RANGES: dict[Kind, tuple[int, int]] = {
 }
 
 
+INTERVAL_FIELDS = (
+    "year", "month", "day", "hour", "minute", "second", "year to month", "day to hour", "day to minute", "day to second", "hour to minute",
+    "hour to second", "minute to second",
+)  # fmt: skip
+"""What INTERVAL may be restricted to. The places are part of the log's format."""
+
+
 class DataType(Record):
     """One SQL type with its modifiers.
 
-    `length`: VARCHAR(n), CHAR(n); `precision`, `scale`: NUMERIC(p, s); `precision` alone: fractional digits (0-6) of a time type.
-    None means unlimited.
+    `length`: VARCHAR(n), CHAR(n); `precision`, `scale`: NUMERIC(p, s); `precision` alone: fractional digits (0-6) of a time type;
+    `scale` of an INTERVAL: its fields, as a place in INTERVAL_FIELDS. None means unlimited.
     """
 
     kind: Kind
@@ -121,6 +128,8 @@ class DataType(Record):
             return f"{self.kind.value}({self.length})"
         if self.kind is Kind.NUMERIC and self.precision is not None:
             return f"numeric({self.precision},{self.scale or 0})"
+        if self.kind is Kind.INTERVAL and self.scale is not None:
+            return f"interval {INTERVAL_FIELDS[self.scale]}" + (f"({self.precision})" if self.precision is not None else "")
         if self.precision is not None:
             first, _, rest = self.kind.value.partition(" ")
             return f"{first}({self.precision}){' ' + rest if rest else ''}"

@@ -277,14 +277,15 @@ def _fitted(expr: Expr, datatype: DataType, context: Context) -> Expr:
         source = f"(\0 if len(\0 := {{0}}) <= {datatype.length} else {name}(\0))"
         render = source.format if kind is Kind.VARCHAR else calling(name)
         return _apply(expr, datatype, f"cast to {datatype}", render, ((name, _fitter(datatype, context == "explicit")),))
-    if datatype.precision is None:
+    if datatype.precision is None and datatype.scale is None:
         return retyped(expr, datatype)
     if kind is Kind.NUMERIC:
         source = f"fit_numeric({{0}}, {datatype.precision}, {datatype.scale or 0})"
         return _apply(expr, datatype, f"cast to {datatype}", source.format, (("fit_numeric", arithmetic.fit_numeric),))
     limit: Callable[..., Any] = intervals.limited if kind is Kind.INTERVAL else datetimes.limited
     name = "limited_interval" if kind is Kind.INTERVAL else "limited"
-    return _apply(expr, datatype, f"cast to {datatype}", f"{name}({{0}}, {datatype.precision})".format, ((name, limit),))
+    fields = f", {datatype.scale}" if kind is Kind.INTERVAL else ""
+    return _apply(expr, datatype, f"cast to {datatype}", f"{name}({{0}}, {datatype.precision}{fields})".format, ((name, limit),))
 
 
 @cache

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from eventdb.errors import DatetimeFieldOverflow, DivisionByZero, InvalidDatetimeFormat
+from eventdb.model.datatype import INTERVAL_FIELDS
 from eventdb.model.value import Interval
 from eventdb.sql.expressions.datetimes import to_utc
 
@@ -147,8 +148,23 @@ def _parse_iso(stripped: str, text: str) -> Interval:
     return total.interval(sign)
 
 
-def limited(value: Interval, precision: int | None) -> Interval:
-    """`value` with its seconds rounded to `precision` fractional digits."""
+_SMALLEST = {"hour": 3_600_000_000, "minute": 60_000_000}
+
+
+def limited(value: Interval, precision: int | None, fields: int | None = None) -> Interval:
+    """`value` with its seconds rounded to `precision` fractional digits, and without what is smaller than the last of its `fields` (a
+    place in INTERVAL_FIELDS)."""
+    if fields is not None:
+        last = INTERVAL_FIELDS[fields].rpartition(" ")[2]
+        if last in ("year", "month"):
+            months = value.months
+            return make(months if last == "month" else abs(months) // 12 * 12 * (1 if months >= 0 else -1), 0, 0)
+        if last == "day":
+            return make(value.months, value.whole_days, 0)
+        if last in _SMALLEST:
+            micros = value.time_us
+            kept = abs(micros) // _SMALLEST[last] * _SMALLEST[last]
+            return make(value.months, value.whole_days, kept if micros >= 0 else -kept)
     if precision is None or precision >= 6:
         return value
     unit = 10 ** (6 - precision)

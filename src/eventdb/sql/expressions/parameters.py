@@ -268,7 +268,7 @@ def _interval(value: Any, datatype: DataType) -> Interval:
         _mismatch(value, datatype)
     from eventdb.sql.expressions.intervals import limited
 
-    return limited(Interval.of(value), datatype.precision)
+    return limited(Interval.of(value), datatype.precision, datatype.scale)
 
 
 def _uuid(value: Any, datatype: DataType) -> uuid.UUID:

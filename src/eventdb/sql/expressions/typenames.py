@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eventdb.errors import DatatypeMismatch, InvalidParameterValue, UndefinedObject
-from eventdb.model.datatype import TEXT, DataType, Kind
+from eventdb.model.datatype import INTERVAL_FIELDS, TEXT, DataType, Kind
 from eventdb.sql.expressions.bound import Constant, Expr
 from eventdb.sql.expressions.casts import castable, coerce, settle
 from eventdb.sql.expressions.registry import CATEGORY, PREFERRED
@@ -37,6 +37,10 @@ def resolve_type(name: ast.TypeName) -> DataType:
         if arguments and not 1 <= arguments[0] <= 53:
             raise InvalidParameterValue("precision for type float must be between 1 and 53 bits", position=name.position)
         return DataType(Kind.REAL if arguments and arguments[0] <= 24 else Kind.DOUBLE)
+    first, _, fields = name.name.partition(" ")
+    if first == "interval" and fields in INTERVAL_FIELDS:
+        plain = resolve_type(ast.TypeName("interval", arguments, position=name.position))
+        return DataType(Kind.INTERVAL, precision=plain.precision, scale=INTERVAL_FIELDS.index(fields))
     kind = _NAMES.get(name.name)
     if kind is None:
         if name.name == "jsonb":

@@ -200,7 +200,7 @@ def parse(text: str, datatype: DataType, zone: datetime.tzinfo = datetime.UTC, e
     if kind in (Kind.REAL, Kind.DOUBLE):
         return parse_float(text, kind)
     if kind is Kind.INTERVAL:
-        return intervals.limited(intervals.parse_interval(text), datatype.precision)
+        return intervals.limited(intervals.parse_interval(text), datatype.precision, datatype.scale)
     if kind in _TIMES:
         return datetimes.limited(_TIMES[kind](text, zone), datatype.precision)
     return _SIMPLE[kind](text)

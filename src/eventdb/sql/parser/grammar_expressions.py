@@ -490,8 +490,12 @@ class ExpressionRules(Actions):
         p[0] = ast.TypeName(p[1] if len(p) == 3 else f"{p[1]} {p[3]}", p[2], position=p.at(1))
 
     def p_typename_interval(self, p: Symbols) -> None:
-        """typename : INTERVAL interval_fields"""
-        p[0] = ast.TypeName("interval" if p[2] is None else f"interval {p[2]}", position=p.at(1))
+        """typename : INTERVAL interval_fields
+        | INTERVAL interval_fields '(' INTEGER ')'"""
+        if len(p) == 6 and (p[2] is None or not p[2].endswith("second")):
+            raise self.unexpected(p, 3)
+        modifiers = (p[4],) if len(p) == 6 else ()
+        p[0] = ast.TypeName("interval" if p[2] is None else f"interval {p[2]}", modifiers, position=p.at(1))
 
     def p_unit_type_word(self, p: Symbols) -> None:
         """type_word : IDENTIFIER
