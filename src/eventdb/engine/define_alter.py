@@ -11,7 +11,7 @@ from eventdb.engine.transaction import Transaction
 from eventdb.errors import NotSupportedError, UndefinedObject, UndefinedTable, WrongObjectType
 from eventdb.model.event import IndexDropped, TableAltered
 from eventdb.model.record import replace
-from eventdb.model.schema import ForeignKey, Index, Sequence, Table, Unique, View
+from eventdb.model.schema import ForeignKey, Index, Relation, Sequence, Table, Unique, View
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique
 from eventdb.sql.definition.dropping import refuse
 from eventdb.sql.definition.names import find, find_table, spelled
@@ -22,8 +22,14 @@ from eventdb.sql.parser import ast
 
 
 def alter_table(txn: Transaction, statement: ast.AlterTable, env: Environment, execution: Execution) -> None:
-    """Run the actions in order. Raises what their definitions and the rows that are there ask for."""
-    if find(env, statement.name) is None and statement.if_exists:
+    """Run the actions in order; a view, an index or a sequence can be renamed and moved this way too. Raises what their definitions and the rows that are there ask for."""
+    found = find(env, statement.name)
+    if found is None and statement.if_exists:
+        return
+    if found is not None and not isinstance(found, Table) and all(isinstance(a, ast.Rename | ast.SetSchema) for a in statement.actions):
+        for action in statement.actions:
+            now = replace(env, catalog=txn.catalog)
+            _rename_or_move(txn, next(o for o in now.catalog.relations() if o.id == found.id), action, now)
         return
     table_id = find_table(env, statement.name).id
     for action in statement.actions:
@@ -155,13 +161,18 @@ def alter_object(txn: Transaction, statement: ast.AlterObject, env: Environment)
         raise WrongObjectType(f'"{found.name}" is not {"an" if statement.kind == "index" else "a"} {statement.kind}').at(
             name.position, env.text
         )
-    if isinstance(action, ast.Rename):
-        _apply_all(txn, moved(found, found.schema, action.new_name, env, action.position))
-    elif isinstance(action, ast.SetSchema):
-        if isinstance(found, Index):
-            raise NotSupportedError("an index stays in the schema of its table").at(action.position, env.text)
-        check_target_schema(action.schema, env, action.position)
-        _apply_all(txn, moved(found, action.schema, found.name, env, action.position))
+    if isinstance(action, ast.Rename | ast.SetSchema):
+        _rename_or_move(txn, found, action, env)
     else:
         assert isinstance(found, Sequence)
         _apply_all(txn, alter_sequence(found, action, env))
+
+
+def _rename_or_move(txn: Transaction, found: Relation, action: ast.Rename | ast.SetSchema, env: Environment) -> None:
+    if isinstance(action, ast.Rename):
+        _apply_all(txn, moved(found, found.schema, action.new_name, env, action.position))
+        return
+    if isinstance(found, Index):
+        raise NotSupportedError("an index stays in the schema of its table").at(action.position, env.text)
+    check_target_schema(action.schema, env, action.position)
+    _apply_all(txn, moved(found, action.schema, found.name, env, action.position))

@@ -122,6 +122,9 @@ class Execution:
         return value
 
     def setting(self, name: str) -> str | None:
+        if name == "current_schema":  # where an object without a schema is made
+            known = self.reader.catalog.schemas
+            return next((schema for schema in self.session.search_path if schema in known), None)
         return self.session.settings.get(name)
 
     def _writing(self) -> Transaction:

@@ -387,10 +387,11 @@ def _update_targets(txn: Transaction, prepared: PreparedUpdate, cx: Execution, p
     shown: list[Row] = []
     sources: list[Row] = []
     seen: set[Any] = set()
+    beside = cx.made is not None
     for target in fetched(prepared.targets, cx, p):
         old = target[0]
         key = prepared.key_of(old)
-        if key in seen or _changed_beside(txn, cx, prepared.table, key, old):
+        if key in seen or (beside and _changed_beside(txn, prepared.table, key, old)):
             continue
         seen.add(key)
         values = finish(cx, p, target, numbers)
@@ -470,9 +471,10 @@ def _delete_targets(txn: Transaction, prepared: PreparedDelete, cx: Execution, p
     assert prepared.targets is not None
     txn.check_writable()
     found: dict[Any, Row] = {}
+    beside = cx.made is not None
     for target in fetched(prepared.targets, cx, p):
         key = prepared.key_of(target[0])
-        if not _changed_beside(txn, cx, prepared.table, key, target[0]):
+        if not (beside and _changed_beside(txn, prepared.table, key, target[0])):
             found.setdefault(key, target)
     rows = [target[0] for target in found.values()]
     returned = _shown(prepared.returning, cx, p, rows, list(found.values()))
@@ -534,9 +536,9 @@ def _other(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Seque
     return made
 
 
-def _changed_beside(txn: Transaction, cx: Execution, table: Table, key: Any, old: Row) -> bool:
-    """Whether another write of the same statement has changed the row since the state that `cx` reads."""
-    return cx.made is not None and txn.editor.row(table, key) != old
+def _changed_beside(txn: Transaction, table: Table, key: Any, old: Row) -> bool:
+    """Whether another write of the same statement has changed the row since the state that this one reads."""
+    return txn.editor.row(table, key) != old
 
 
 _RUN: dict[type, Callable[[Transaction, Any, Execution, Sequence[Parameters]], WriteResult]] = {

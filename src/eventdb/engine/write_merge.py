@@ -68,7 +68,7 @@ def _decided(txn: Transaction, prepared: PreparedMerge, cx: Execution, p: Parame
             continue
         old = row[0]
         key = prepared.key_of(old)
-        if key in taken.seen or _changed_beside(txn, cx, prepared.table, key, old):
+        if key in taken.seen or (cx.made is not None and _changed_beside(txn, prepared.table, key, old)):
             raise CardinalityViolation(
                 "MERGE command cannot affect row a second time", hint="Ensure that not more than one source row matches any one target row."
             )

@@ -116,5 +116,6 @@ class Execution(Protocol):
     def setval(self, sequence_id: int, value: int, is_called: bool) -> int: ...
 
     def setting(self, name: str) -> str | None:
-        """A session setting ("timezone", "actor", "search_path"); None if there is none of that name."""
+        """A session setting ("timezone", "actor", "search_path"), or "current_schema", the first of the path that exists; None if there is
+        none of that name."""
         ...

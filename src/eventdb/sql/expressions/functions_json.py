@@ -54,9 +54,9 @@ def user(cx: Any) -> str:
     return cx.setting("actor") or "eventdb"
 
 
-def schema(cx: Any) -> str:
-    path = cx.setting("search_path") or "public"
-    return str(path).split(",")[0].strip().strip('"')
+def schema(cx: Any) -> str | None:
+    name: str | None = cx.setting("current_schema")
+    return name
 
 
 declare("json_extract_path", "json, text...", JSON, json_values.json_extract_path, nullable=True)
@@ -70,7 +70,7 @@ declare("current_setting", "text", TEXT, setting, execution=True)
 declare("current_setting", "text, boolean", TEXT, setting_or_null, execution=True, nullable=True)
 for _name in ("current_user", "session_user", "user", "current_role"):
     declare(_name, "", TEXT, user, execution=True)
-declare("current_schema", "", TEXT, schema, execution=True)
+declare("current_schema", "", TEXT, schema, execution=True, nullable=True)
 declare("current_catalog", "", TEXT, "'eventdb'")
 declare("current_database", "", TEXT, "'eventdb'")
 declare("version", "", TEXT, "'eventdb 0.1 (PostgreSQL dialect)'")
