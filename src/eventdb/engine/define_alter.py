@@ -22,14 +22,17 @@ from eventdb.sql.parser import ast
 
 
 def alter_table(txn: Transaction, statement: ast.AlterTable, env: Environment, execution: Execution) -> None:
-    """Run the actions in order; a view, an index or a sequence can be renamed and moved this way too. Raises what their definitions and the rows that are there ask for."""
+    """Run the actions in order; a view, an index or a sequence can be renamed and moved this way too.
+
+    Raises what their definitions and the rows that are there ask for."""
     found = find(env, statement.name)
     if found is None and statement.if_exists:
         return
-    if found is not None and not isinstance(found, Table) and all(isinstance(a, ast.Rename | ast.SetSchema) for a in statement.actions):
-        for action in statement.actions:
+    moves = [action for action in statement.actions if isinstance(action, ast.Rename | ast.SetSchema)]
+    if found is not None and not isinstance(found, Table) and len(moves) == len(statement.actions):
+        for move in moves:
             now = replace(env, catalog=txn.catalog)
-            _rename_or_move(txn, next(o for o in now.catalog.relations() if o.id == found.id), action, now)
+            _rename_or_move(txn, next(o for o in now.catalog.relations() if o.id == found.id), move, now)
         return
     table_id = find_table(env, statement.name).id
     for action in statement.actions:

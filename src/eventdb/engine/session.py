@@ -19,6 +19,7 @@ from eventdb.engine.database import Database
 from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.provenance import merged
 from eventdb.engine.results import Outcome, Result, translated
+from eventdb.engine.sequences import Allocators
 from eventdb.engine.settings import Settings, seconds
 from eventdb.engine.statements import Bound, Preparer, Statement, StatementCache, Variant, begun, positions_of
 from eventdb.engine.temporal import Position, moment_from_python
@@ -78,6 +79,7 @@ class Session(Control):
         self._local: dict[str, str | None] = {}
         self.functions: Functions = {}
         self.temporary: Temporary | None = None
+        self.own_allocators = Allocators()
         self.refresh: Callable[[], State] = database.refresh
         """The newest state, with what the session owns."""
         self.pinned: int | None = None
@@ -336,7 +338,8 @@ class Session(Control):
         """A transaction for one statement that stands by itself."""
         if self.pinned is not None:
             raise ReadOnlyTransaction(f"cannot write: the session reads the past, as of transaction {self.pinned}")
-        return Transaction(self.database, self.refresh(), self.settings.values["transaction_isolation"], self.read_only)
+        isolation = self.settings.values["transaction_isolation"]
+        return Transaction(self.database, self.refresh(), isolation, self.read_only, None, self.own_allocators)
 
     def _commit_alone(self, transaction: Transaction) -> None:
         if transaction.events:
@@ -486,6 +489,7 @@ class Session(Control):
             isolation or values["transaction_isolation"],
             self.read_only if read_only is None else read_only or self.read_only,
             self.pinned if pinned is None else pinned,
+            self.own_allocators,
         )
         self.transaction = transaction
         self._settings_before = values
@@ -525,6 +529,9 @@ class Session(Control):
         from eventdb.engine.temporary import kept
 
         self.temporary = temporary = kept(transaction, self.temporary)
+        for sequence_id in transaction.set_sequences:
+            if sequence_id < 0:
+                self.own_allocators.restart(sequence_id, temporary.sequences.get(sequence_id))
         database = self.database
         self.refresh = lambda: temporary.over(database.refresh())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import provenance
 from eventdb.engine.conflicts import LockingReader, ReadSet, RecordingReader
-from eventdb.engine.sequences import values_after
+from eventdb.engine.sequences import Allocators, values_after
 from eventdb.errors import ReadOnlyTransaction
 from eventdb.model import clock
 from eventdb.model.catalog import Catalog
@@ -55,21 +55,23 @@ class Pending:
 class Transaction:
     """One transaction. Not thread-safe: its session lets one statement in at a time.
 
-    `isolation`: "serializable" or "snapshot". `pinned`: the transaction number that it reads at, for one that stands in the past.
+    `isolation`: "serializable" or "snapshot". `own_allocators`: those of the session, for its temporary objects.
+    `pinned`: the transaction number that it reads at, for one that stands in the past.
     `deferred`: constraint checks put off to the commit (engine.constraints). `present`: what the transaction sees, read without being
     remembered. `opened`: the table readers that statements opened on `queries` since the last change, to be used again. `pending`: changes
     that have still to be applied; whoever is about to read, or to do something else, calls `flush` first.
     """
 
     __slots__ = (
-        "_editor", "_reserved", "_row_ids", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
-        "inner_provenance", "isolation", "opened", "pending", "pinned", "present", "probes", "queries", "read_only", "reader", "reads",
-        "started", "written_provenance",
+        "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
+        "inner_provenance", "isolation", "opened", "own_allocators", "pending", "pinned", "present", "probes", "queries", "read_only",
+        "reader", "reads", "started", "written_provenance",
     )  # fmt: skip
 
     def __init__(
-        self, database: Database, base: State, isolation: str = "serializable", read_only: bool = False, pinned: int | None = None
-    ) -> None:
+        self, database: Database, base: State, isolation: str = "serializable", read_only: bool = False, pinned: int | None = None,
+        own_allocators: Allocators | None = None,
+    ) -> None:  # fmt: skip
         self.database = database
         self.base = base
         self.isolation = isolation
@@ -93,8 +95,7 @@ class Transaction:
         self._editor: Editor | None = None
         self._reserved: dict[int, int] = {}
         self._set_sequences: frozenset[int] = frozenset()
-        self._row_ids: dict[int, int] = {}
-        """The next row id of each temporary table that was asked for one."""
+        self.own_allocators = own_allocators or Allocators()
 
     @property
     def number(self) -> int:
@@ -222,10 +223,10 @@ class Transaction:
             return []
         editor = self.editor
         known = editor.sequence_value(sequence.id)
-        if sequence.id < 0 or sequence.id in self._set_sequences or sequence.id not in self.base.catalog.sequences:
+        if sequence.id in self._set_sequences or sequence.id not in self.base.catalog.sequences:
             values = values_after(sequence, known, count)
         else:
-            values = self.database.allocators.reserve(sequence, known, count)
+            values = self._allocators(sequence.id).reserve(sequence, known, count)
         event = SequenceAdvanced(sequence.id, values[-1])
         editor.apply(event)
         self.events.append(event)
@@ -235,11 +236,11 @@ class Transaction:
     def row_ids(self, table: Table, count: int) -> int:
         """The first of `count` consecutive row ids for rows of `table`."""
         known = self.editor.next_row_id(table.id)
-        if table.storage < 0:
-            first = max(known, self._row_ids.get(table.storage, known))
-            self._row_ids[table.storage] = first + count
-            return first
-        return self.database.allocators.row_ids(table.storage, known, count)
+        return self._allocators(table.storage).row_ids(table.storage, known, count)
+
+    def _allocators(self, number: int) -> Allocators:
+        """Who gives out numbers for that sequence or storage."""
+        return self.database.allocators if number > 0 else self.own_allocators
 
     def finished_provenance(self, session: Provenance) -> Provenance:
         """Who and why, as it goes into the log; `session`: what SET and `connect` say."""
