@@ -25,6 +25,8 @@ HEADER_LIMIT = 1 << 20
 _FORM = (int, int, bytes, bytes, bytes)
 _NOBODY: list[object] = [None, None, None, {}]
 _NO_PROVENANCE = Provenance()
+_ARRAY, _EIGHT_BYTES, _SIXTEEN_BYTES, _HASH_HEAD = b"\x89", 0x1B, 0x50, b"\x58\x20"
+"""How a header begins as CBOR: an array of 9; and the heads of its time, its txid, and the hash before."""
 
 
 def genesis(log_id: bytes) -> bytes:
@@ -56,6 +58,23 @@ def decode_header(data: bytes) -> Header:
         raise DataCorrupted("the header of a transaction has not the form of one")
     number, time, txid, previous, body, *who = fields
     return Header(number, time, txid, previous, body, _NO_PROVENANCE if who == _NOBODY else Provenance(*who))
+
+
+def continues(data: bytes, number: int, previous: bytes) -> bool:
+    """Whether header bytes are, at a glance, those of transaction `number` after the one of that hash; a fifth of what decoding costs.
+
+    False says nothing: they may have another form.
+    """
+    begin = _ARRAY + codec.dumps(number)
+    time = len(begin)
+    txid = time + 9
+    return (
+        data.startswith(begin)
+        and data[time] == _EIGHT_BYTES
+        and data[txid] == _SIXTEEN_BYTES
+        and data[txid + 17 : txid + 19] == _HASH_HEAD
+        and data[txid + 19 : txid + 51] == previous
+    )
 
 
 def header_hash(data: bytes) -> bytes:

@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from eventdb.errors import CannotConnect, DataCorrupted, SnapshotTooOld
-from eventdb.model.transaction import Header
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain, segment
 from eventdb.storage.log.base import LogReplaced, Record
@@ -48,9 +47,8 @@ def segments(files: Files, path: str) -> list[int]:
 
 
 class RawHeader(NamedTuple):
-    """A header, its bytes and their hash."""
+    """The bytes of a header and their hash."""
 
-    header: Header
     hash: bytes
     data: bytes
 
@@ -76,6 +74,7 @@ def read_range(
     firsts = [first for first in firsts if first <= until]
     begin = max(at for at, first in enumerate(firsts) if first <= after + 1)
     previous: bytes | None = None
+    number = after
     seed = crc32(log_id)
     for first, following in itertools.zip_longest(firsts[begin:], firsts[begin + 1 :], fillvalue=until + 1):
         name = segment.name_of(first)
@@ -85,7 +84,8 @@ def read_range(
             start = marks[name].before(after) if name in marks else None
             for record in read_segment(file, name, seed, after, following - 1, start, header.previous, convert):
                 previous = record.hash
-                if record.header.number == tail.number and previous != tail.hash:
+                number += 1
+                if number == tail.number and previous != tail.hash:
                     raise LogReplaced(f"the log at {path!r} has another transaction {tail.number} than it had when it was opened")
                 yield record
 
@@ -133,7 +133,9 @@ def read_segment(
 
 def raw_header(raw: Raw, number: int, previous: bytes, name: str) -> RawHeader:
     """The header alone. Raises DataCorrupted."""
-    return RawHeader(linked_header(raw, number, previous, name), chain.header_hash(raw.header), raw.header)
+    if not chain.continues(raw.header, number, previous):
+        linked_header(raw, number, previous, name)
+    return RawHeader(chain.header_hash(raw.header), raw.header)
 
 
 def whole_record(raw: Raw, number: int, previous: bytes, name: str) -> Record:
