@@ -15,6 +15,8 @@ import pytest
 
 import eventdb
 from eventdb.engine.digests import InvalidProof
+from eventdb.storage.log import chain
+from eventdb.storage.log.base import Proposal
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "check_proof.py"
 
@@ -232,3 +234,20 @@ def test_signatures(tmp_path: Path) -> None:
             eventdb.sign_digest(digest, bad)
     with pytest.raises(eventdb.OperationalError, match=r"cannot read the key file .*nowhere"):
         eventdb.sign_digest(digest, tmp_path / "nowhere")
+
+
+def test_a_glance_at_a_header_is_never_wrong() -> None:
+    """It says yes to a header of that number after that hash, and to nothing that is changed in what it looks at."""
+    for number in (1, 23, 24, 255, 256, 65535, 65536, 2**32, 2**40):
+        for time in (10**15, 2**33):
+            previous = bytes(range(32))
+            header = chain.header_for(Proposal(bytes(16), b"", time), bytes(32), number, 0, previous)
+            data = chain.encode_header(header)
+            assert chain.continues(data, number, previous)
+            assert not chain.continues(data, number + 1, previous)
+            assert not chain.continues(data, number, bytes(32))
+            begin = data.index(b"\x1b" + time.to_bytes(8, "big")) + 1
+            free = {*range(begin, begin + 8), *range(begin + 9, begin + 25)}  # the time and the txid may be any
+            for at in range(data.index(previous) + 32):
+                changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+                assert chain.continues(changed, number, previous) == (at in free)

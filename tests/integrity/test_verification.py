@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import pytest
 import eventdb
 from eventdb.errors import DataCorrupted
 from eventdb.model.event import Event, RowsDeleted, RowsInserted
+from eventdb.model.record import replace
 from eventdb.model.schema import Table
 from eventdb.sql.modification.making import key_types, row_types
 from eventdb.storage.codec import encode_body
 from eventdb.storage.log.base import Proposal
 from eventdb.storage.log.directory import DirectoryLog
+from eventdb.storage.snapshot import SnapshotStore
+from eventdb.storage.verify import verify
 
 SCHEMA = """
 CREATE TABLE maker (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -162,4 +165,58 @@ def test_beyond_a_horizon(tmp_path: Path) -> None:
     report = connection.verify()
     assert [p.kind for p in report.problems] == ["snapshot"]
     assert (report.transactions, report.replayed) == (3, 0)
+    connection.close()
+
+
+class Busy(SnapshotStore):
+    """Snapshots that another process writes and removes while they are looked at."""
+
+    def __init__(self, store: SnapshotStore, connection: eventdb.Connection, other: eventdb.Connection) -> None:
+        super().__init__(store.directory)
+        self.connection = connection
+        self.other = other
+        self.turns = 2
+
+    def load_all(self, *arguments: Any) -> Iterator[Any]:
+        if self.turns:
+            self.turns -= 1
+            self.other.execute("INSERT INTO maker (id, name) VALUES (?, ?)", (100 + self.turns, f"{self.turns}"))
+            self.other.checkpoint()
+        return super().load_all(*arguments)
+
+
+def test_snapshots_that_others_write_meanwhile_are_no_problem(tmp_path: Path) -> None:
+    """Newer than what was known of the log, or gone."""
+    path = tmp_path / "db"
+    connection = made(path)
+    connection.checkpoint()
+    state = connection.database.head
+    log = DirectoryLog(path / "log", lock_path=str(path / "lock"))
+    store = Busy(SnapshotStore(str(path / "snapshots")), connection, connection)
+    found = verify(log, state, store)
+    assert found.problems == []
+    assert store.turns == 0
+    log.close()
+    connection.close()
+
+
+def test_a_torn_tail_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    made(path).close()
+    segment = path / "log" / f"{1:020d}.cbor"
+    segment.write_bytes(segment.read_bytes() + b"\x85\x1a")
+    connection = eventdb.connect(path, read_only=True)
+    report = connection.verify().raise_for_problems()
+    assert len(report.warnings) == 1
+    assert "warning: a torn tail of 2 bytes was left out" in str(report)
+    connection.close()
+
+
+def test_the_chain_in_memory() -> None:
+    """A log in memory has no reader that checks: `verify` follows its chain by itself."""
+    connection = eventdb.connect(":memory:", autocommit=True)
+    connection.executescript(SCHEMA)
+    records = connection.database.log._records
+    records[3] = replace(records[3], header=replace(records[3].header, previous=bytes(32)))
+    assert [str(p) for p in connection.verify().problems] == ["log: transaction 4 does not continue the hash chain"]
     connection.close()

@@ -37,6 +37,7 @@ def verify(session: Session, digest: Any = None, progress: Progress | None = Non
     state = database.refresh()
     with database.snapshots_at_rest() as store:
         found = storage.verify(database.log, state, store, None, progress)
+    found.warnings = list(database.warnings)
     for one in kept:
         compare(database, one, found)
     tables = list(state.catalog.tables.values())

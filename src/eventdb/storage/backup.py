@@ -11,6 +11,7 @@ headers (bodies can be erased), never by another history: that is refused, and s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -83,20 +84,30 @@ class _Directory:
     def __init__(self, log: DirectoryLog) -> None:
         self._log = log
         self.number, self._last, self._end = log.extent
+        if log.read_only:
+            self._sync_for_the_writer()
         log.sync()
+
+    def _sync_for_the_writer(self) -> None:
+        """Bring to the disk what another process appended with a weaker durability: a backup must not know more than its database."""
+        with contextlib.suppress(CannotConnect), contextlib.closing(self._log.files.open_append(self._path(self._last))) as file:
+            file.sync()
 
     def parts(self) -> list[Part]:
         files, path = self._log.files, self._log.path
         names = [name_of(first) for first in segments(files, path)]
         found = []
         for name in names[: names.index(self._last) + 1]:
-            place = os.path.join(path, name)
+            place = self._path(name)
             stamp = files.modified(place)  # before its bytes are read, so that a change on the way is seen the next time
             found.append(Part(name, self._end if name == self._last else files.size(place), stamp))
         return found
 
     def open(self, name: str) -> Bytes:
-        return self._log.files.open_read(os.path.join(self._log.path, name))
+        return self._log.files.open_read(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._log.path, name)
 
 
 class _InMemory:

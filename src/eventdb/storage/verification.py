@@ -40,7 +40,7 @@ class Verification:
     many were read, each with its checksum, header hash, place in the chain and body hash; `redactions`: those whose body was replaced under
     a receipt; `replayed`: how many were applied again and compared with the state; `tables`, `rows`, `versions` (superseded rows),
     `entries` (of indexes, past ones included), `constraints`, `snapshots`, `digests`: how many were compared; `duration` in seconds.
-    `problems`: empty if all is well; `more`: how many are not listed.
+    `problems`: empty if all is well; `more`: how many are not listed. `warnings`: what opening the database passed over (a torn tail, say).
     """
 
     log_id: str = ""
@@ -59,6 +59,7 @@ class Verification:
     duration: float = 0.0
     problems: list[Problem] = field(default_factory=list)
     more: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -92,6 +93,7 @@ class Verification:
             f"log {self.log_id}, {span}: {self.transactions} read, {self.replayed} replayed, {len(self.redactions)} redacted",
             f"{self.tables} tables, {self.rows} rows, {self.versions} past versions, {self.entries} index entries, "
             f"{self.constraints} constraints, {self.snapshots} snapshots, {self.digests} digests",
+            *(f"warning: {warning}" for warning in self.warnings),
             *(str(problem) for problem in self.problems),
         ]
         if self.more:

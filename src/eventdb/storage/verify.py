@@ -23,7 +23,7 @@ from eventdb.storage import btree
 from eventdb.storage.btree import Tree
 from eventdb.storage.index import Entry, EntryRule, IndexData
 from eventdb.storage.log.base import EventLog, Record
-from eventdb.storage.log.chain import body_hash
+from eventdb.storage.log.chain import body_hash, genesis
 from eventdb.storage.recovery import apply_record
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
@@ -39,6 +39,7 @@ _SAMPLE = 16
 """So many rows, past versions and entries of each index are looked at then."""
 _MOST_BREAKS = 20
 """After so many damaged places in the log nothing more of it is read."""
+_TRIES = 5
 _STEP = 256
 """After so many transactions progress is told."""
 
@@ -188,8 +189,13 @@ def _items(tree: Tree) -> Iterator[tuple[Any, Any]]:
 def _snapshots(log: EventLog, state: State, store: SnapshotStore | None, found: Verification) -> dict[int, State]:
     if store is None:
         return {}
-    problems: list[str] = []
-    stored = {made.number: made for made in store.load_all(log, state.index_keys, problems) if made.number <= state.number}
+    for _ in range(_TRIES):
+        problems: list[str] = []
+        before = store.names(), log.head
+        stored = {made.number: made for made in store.load_all(log, state.index_keys, problems) if made.number <= state.number}
+        log.refresh()
+        if not problems or (store.names(), log.head) == before:
+            break  # else another process has written a snapshot meanwhile: of a transaction not known here, or in the place of an older one
     for problem in problems:
         found.report("snapshot", problem)
     return stored
@@ -207,6 +213,7 @@ class _LogCheck:
         self._found = found
         self._expected = expected
         self._tell = tell
+        self._hash: bytes | None = genesis(log.log_id) if log.first == 1 else None
         self._made: State | None = State.empty(state.index_keys)
         if log.first > 1:
             base = min((number for number in stored if number >= log.first - 1), default=None)
@@ -225,7 +232,7 @@ class _LogCheck:
             except Error as error:
                 breaks += 1
                 done += 1
-                self._made = None
+                self._made = self._hash = None
                 self._found.report("log", error.message, done)
             else:
                 break
@@ -238,6 +245,9 @@ class _LogCheck:
         if number % _STEP == 0:
             self._tell("log", number, self._last)
         found.transactions += 1
+        if self._hash is not None and record.header.previous != self._hash:
+            found.report("log", f"transaction {number} does not continue the hash chain", number)
+        self._hash = record.hash
         digest = body_hash(record.body)
         if digest != record.header.body:
             if self._expected is not None and self._expected(number) == digest:
