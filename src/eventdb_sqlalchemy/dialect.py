@@ -11,6 +11,7 @@ The url's query takes the driver's arguments: `?durability=os&actor=ann`.
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 import weakref
 from collections.abc import Callable, Mapping
@@ -118,6 +119,8 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
         self._json_serializer = json_serializer
         self._json_deserializer = json_deserializer
         self._anchor: Any = None
+        if "alembic.ddl.impl" in sys.modules:
+            import eventdb_sqlalchemy.alembic  # noqa: F401
 
     @classmethod
     def import_dbapi(cls) -> ModuleType:
