@@ -416,12 +416,20 @@ class InvalidColumnReference(ProgrammingError, sqlstate="42P10"):
     """ORDER BY or ON CONFLICT names something that is not there."""
 
 
+class InvalidCatalogName(ProgrammingError, sqlstate="3D000"):
+    """No database of that name."""
+
+
 class UndefinedTable(ProgrammingError, sqlstate="42P01"):
     """No table or view of that name."""
 
 
 class UndefinedParameter(ProgrammingError, sqlstate="42P02"):
     """A named parameter got no value."""
+
+
+class DuplicateDatabase(ProgrammingError, sqlstate="42P04"):
+    """The database exists already."""
 
 
 class DuplicateSchema(ProgrammingError, sqlstate="42P06"):

@@ -53,6 +53,10 @@ _ARGUMENTS: Mapping[str, Callable[[str], Any]] = {
 class EventDBExecutionContext(default.DefaultExecutionContext):
     """One execution."""
 
+    def create_server_side_cursor(self) -> Any:
+        """A plain cursor: those of the driver make rows as they are fetched wherever the plan allows."""
+        return self._dbapi_connection.cursor()
+
     def fire_sequence(self, seq: Any, type_: Any) -> Any:
         compiler: Any = self.dialect.statement_compiler(self.dialect, None)
         return self._execute_scalar(f"SELECT {compiler.visit_sequence(seq)}", type_)
@@ -144,6 +148,8 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
                 options[name] = _ARGUMENTS[name](text)
             except ValueError:
                 raise exc.ArgumentError(f"invalid value {text!r} of argument {name!r} in the eventdb url") from None
+        if _only_asked_whether_it_exists():
+            options["read_only"] = True
         database = url.database or _MEMORY
         if database == _MEMORY:
             database = f"{_MEMORY}{uuid.uuid4().hex}"
@@ -189,6 +195,19 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
 
     def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:
         return bool(dbapi_conn.autocommit)
+
+
+def _only_asked_whether_it_exists() -> bool:
+    """Whether `sqlalchemy_utils.database_exists` asks: it takes a connection that succeeds for an answer, and connecting makes a database.
+
+    It knows a few dialects by name and leaves others no hook, so its frame on the stack is all that tells.
+    """
+    module = sys.modules.get("sqlalchemy_utils.functions.database")
+    code = getattr(getattr(module, "database_exists", None), "__code__", None)
+    frame = sys._getframe() if code is not None else None
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _is_closed(connection: Any) -> bool:

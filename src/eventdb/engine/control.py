@@ -270,10 +270,23 @@ def _checkpoint(session: Session, node: ast.Checkpoint, *_: Any) -> None:
     session.database.checkpoint()
 
 
+def _create_database(session: Session, node: ast.CreateDatabase, *_: Any) -> None:
+    from eventdb.engine.databases import create_database
+
+    create_database(session, node)
+
+
+def _drop_database(session: Session, node: ast.DropDatabase, *_: Any) -> None:
+    from eventdb.engine.databases import drop_database
+
+    drop_database(session, node)
+
+
 Control.CONTROLS.update(
     {
         ast.Begin: _begin, ast.Commit: _commit, ast.Rollback: _rollback, ast.Savepoint: _savepoint, ast.Release: _release,
         ast.SetTransaction: _set_transaction, ast.SetConstraints: _set_constraints, ast.Set: _set, ast.SetSystemTime: _set_system_time,
         ast.Show: _show, ast.Checkpoint: _checkpoint,
+        ast.CreateDatabase: _create_database, ast.DropDatabase: _drop_database,
     }
 )  # fmt: skip

@@ -297,6 +297,12 @@ def open_shared(name: Any, *, read_only: bool = False, files: Files | None = Non
         return database.acquire()
 
 
+def in_use(path: str) -> bool:
+    """Whether a connection of this process has the database at that real path open."""
+    with _registry_lock:
+        return any(key[0] == path for key in _registry)
+
+
 def _after_fork() -> None:
     global _registry_lock
     _registry_lock = threading.Lock()

@@ -814,10 +814,25 @@ class Checkpoint(Node):
     pass
 
 
+class CreateDatabase(Node):
+    """CREATE DATABASE path."""
+
+    name: str
+    if_not_exists: bool = False
+
+
+class DropDatabase(Node):
+    """DROP DATABASE path."""
+
+    name: str
+    if_exists: bool = False
+
+
 Statement = (
     Query | Insert | Update | Delete | Merge | Truncate | CreateTable | CreateTableAs | AlterTable | AlterObject | CreateIndex
     | CreateView | CreateSequence | CreateSchema | Drop | Comment | Begin | Commit | Rollback | Savepoint | Release | SetTransaction
-    | SetConstraints | Set | SetSystemTime | Show | Explain | Checkpoint | Erase | DeleteHistory | RevertTransaction | FlashbackTable
+    | SetConstraints | Set | SetSystemTime | Show | Explain | Checkpoint | CreateDatabase | DropDatabase | Erase
+    | DeleteHistory | RevertTransaction | FlashbackTable
 )  # fmt: skip
 
 

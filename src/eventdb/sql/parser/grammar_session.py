@@ -207,6 +207,16 @@ class SessionRules(Actions):
         """transaction : CHECKPOINT"""
         p[0] = ast.Checkpoint(position=p.at(1))
 
+    # ---- whole databases
+
+    def p_create_database(self, p: Symbols) -> None:
+        """session : CREATE DATABASE if_not_exists IDENTIFIER"""
+        p[0] = ast.CreateDatabase(p[4], p[3], position=p.at(4))
+
+    def p_drop_database(self, p: Symbols) -> None:
+        """session : DROP DATABASE if_exists IDENTIFIER"""
+        p[0] = ast.DropDatabase(p[4], p[3], position=p.at(4))
+
     # ---- settings
 
     def p_set(self, p: Symbols) -> None:

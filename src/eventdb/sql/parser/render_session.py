@@ -97,3 +97,13 @@ def _explain(node: ast.Explain) -> str:
 @renders(ast.Checkpoint)
 def _checkpoint(node: ast.Checkpoint) -> str:
     return "CHECKPOINT"
+
+
+@renders(ast.CreateDatabase)
+def _create_database(node: ast.CreateDatabase) -> str:
+    return words("CREATE DATABASE", "IF NOT EXISTS" if node.if_not_exists else None, name(node.name))
+
+
+@renders(ast.DropDatabase)
+def _drop_database(node: ast.DropDatabase) -> str:
+    return words("DROP DATABASE", "IF EXISTS" if node.if_exists else None, name(node.name))

@@ -1,0 +1,73 @@
+"""CREATE DATABASE and DROP DATABASE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eventdb
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[eventdb.Connection]:
+    with eventdb.connect(tmp_path / "own.eventdb") as connection:
+        yield connection
+    connection.close()
+
+
+def test_a_database_is_made_and_dropped(session: eventdb.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "other.eventdb"
+    session.execute(f'CREATE DATABASE "{path}"')
+    assert (path / "log").is_dir()
+    session.execute(f'CREATE DATABASE IF NOT EXISTS "{path}"')
+    with pytest.raises(eventdb.ProgrammingError, match=r"already exists\n") as caught:
+        session.execute(f'CREATE DATABASE "{path}"')
+    assert caught.value.sqlstate == "42P04"
+    session.execute(f'DROP DATABASE "{path}"')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["own.eventdb"]
+    session.execute(f'DROP DATABASE IF EXISTS "{path}"')
+    with pytest.raises(eventdb.ProgrammingError, match="does not exist") as caught:
+        session.execute(f'DROP DATABASE "{path}"')
+    assert caught.value.sqlstate == "3D000"
+
+
+def test_what_is_open_is_not_dropped(session: eventdb.Connection, tmp_path: Path) -> None:
+    for path in (tmp_path / "own.eventdb", tmp_path / "other.eventdb"):
+        with eventdb.connect(path, autocommit=True) as other:
+            other.execute("CREATE TABLE t (x INTEGER)")
+            with pytest.raises(eventdb.OperationalError, match="is open") as caught:
+                session.execute(f'DROP DATABASE "{path}"')
+            assert caught.value.sqlstate == "55006"
+            assert other.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        other.close()
+
+
+def test_a_directory_that_holds_more_is_not_dropped(session: eventdb.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "other.eventdb"
+    eventdb.connect(path).close()
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(eventdb.Error, match=r"notes\.txt"):
+        session.execute(f'DROP DATABASE "{path}"')
+    assert (path / "log").is_dir()
+    with pytest.raises(eventdb.Error, match="does not exist"):
+        session.execute(f'DROP DATABASE "{tmp_path}"')
+
+
+@pytest.mark.parametrize("name", [":memory:", ""])
+def test_a_name_that_is_no_path(session: eventdb.Connection, name: str) -> None:
+    for verb in ("CREATE", "DROP"):
+        with pytest.raises(eventdb.Error):
+            session.execute(f'{verb} DATABASE "{name}"')
+
+
+def test_a_read_only_session_makes_and_drops_none(tmp_path: Path) -> None:
+    path = tmp_path / "own.eventdb"
+    eventdb.connect(path).close()
+    with eventdb.connect(path, read_only=True) as reader:
+        for statement in ("CREATE DATABASE x", f'DROP DATABASE "{path}"'):
+            with pytest.raises(eventdb.Error, match="read-only") as caught:
+                reader.execute(statement)
+            assert caught.value.sqlstate == "25006"
+    reader.close()
