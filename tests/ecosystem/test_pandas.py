@@ -78,9 +78,9 @@ def test_one_transaction_writes_a_frame(engine: sa.Engine) -> None:
         frame(4).to_sql("t", connection, dtype=TYPES, index=False, if_exists="append", chunksize=2)
     with engine.connect() as connection:
         assert connection.exec_driver_sql(count).scalar_one() == before + 1
-    with engine.connect() as connection:
+    with engine.connect() as connection, connection.begin() as transaction:
         frame(4).to_sql("t", connection, dtype=TYPES, index=False, if_exists="append")
-        connection.rollback()
+        transaction.rollback()
     assert len(pd.read_sql_table("t", engine)) == 9
 
 
