@@ -224,11 +224,18 @@ def _special_call(node: ast.Function) -> str | None:
             return f"POSITION({at(part, OPERATOR)} IN {at(whole, OPERATOR)})"
         case "substring" | "overlay" as word, (_, *_):
             return f"{word}({comma(node.arguments)})"
-        case word, () if word in NILADIC:
+        case word, () if word in NILADIC and _stands_alone(node):
             return word.upper()
-        case word, (ast.Literal(value=int() as precision),) if word in NILADIC and type(precision) is int and precision >= 0:
+        case word, (ast.Literal(value=int() as precision),) if (
+            word in NILADIC and type(precision) is int and precision >= 0 and _stands_alone(node)
+        ):
             return f"{word.upper()}({precision})"
     return None
+
+
+def _stands_alone(node: ast.Function) -> bool:
+    """Whether nothing follows the call: a function without parentheses takes no OVER and the like."""
+    return node.over is None and node.filter is None and node.nulls != "ignore" and not node.within_group
 
 
 def plain_call(node: ast.Function) -> str:
