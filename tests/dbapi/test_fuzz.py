@@ -78,6 +78,24 @@ SEEDS = [
     "SHOW ALL",
     "EXPLAIN (CODE) SELECT * FROM t JOIN p ON t.p = p.id",
     "EXPLAIN ANALYZE SELECT count(*) FROM t",
+    "EXPLAIN ANALYZE UPDATE t SET s = 'z' WHERE id > ?",
+    "MERGE INTO t USING p ON t.id = p.id WHEN MATCHED AND t.n > ? THEN UPDATE SET s = p.name WHEN MATCHED THEN DELETE"
+    " WHEN NOT MATCHED BY SOURCE THEN DO NOTHING WHEN NOT MATCHED THEN INSERT (id, s) VALUES (p.id, DEFAULT) RETURNING merge_action(), *",
+    "WITH gone AS (DELETE FROM t WHERE id = ? RETURNING *), put AS (INSERT INTO p SELECT id + 50, s FROM gone RETURNING id)"
+    " SELECT * FROM gone, put",
+    "WITH c AS (UPDATE p SET name = name || 'x' RETURNING *) INSERT INTO t (id, s) SELECT id + 70, name FROM c",
+    "SELECT * FROM t JOIN p ON t.p = p.id WHERE t.id = 1 FOR UPDATE OF t NOWAIT",
+    "SELECT id FROM t ORDER BY s FETCH FIRST ? PERCENT ROWS WITH TIES",
+    "CREATE TEMPORARY TABLE own (id INTEGER PRIMARY KEY, s TEXT UNIQUE) ON COMMIT PRESERVE ROWS",
+    "CREATE TEMP TABLE t ON COMMIT DROP AS SELECT id, s FROM p",
+    "INSERT INTO own SELECT id, s FROM t",
+    "UPDATE own SET s = t.s FROM t WHERE own.id = t.id RETURNING *",
+    "CREATE VIEW over_own AS SELECT * FROM own",
+    "DROP TABLE own CASCADE",
+    "ALTER TABLE v RENAME TO w",
+    "SELECT twice(id), total(id), many(s, n) FROM t GROUP BY id, s, n",
+    "CREATE TABLE fields (a INTERVAL DAY TO SECOND(3), b INTERVAL YEAR, c TIME(2) WITH TIME ZONE)",
+    "SELECT index_name, included FROM eventdb.indexes, eventdb.sequences",
     "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'",
     "SELECT number, actor, events FROM eventdb.transactions ORDER BY number DESC LIMIT 3",
 ]
@@ -95,6 +113,17 @@ EXTRA = [
     "FOR SYSTEM_TIME AS OF TRANSACTION 3", "FOR SYSTEM_TIME ALL", "OVER ()", "COLLATE", "[", "{", "~", "IS", "LIKE", "BETWEEN", "ORDER BY 1",  # noqa: E501
     "LIMIT -1", "GROUP BY 1", "HAVING TRUE", "UNION SELECT 1", "DISTINCT", "row_end_tx", "generate_series(1, 3)", "CURRENT_TIMESTAMP", "b",
 ]  # fmt: skip
+
+
+class Total:
+    def __init__(self) -> None:
+        self.value = 0
+
+    def step(self, value: int) -> None:
+        self.value += value
+
+    def finalize(self) -> int:
+        return self.value
 
 
 def mutated(draw: random.Random) -> str:
@@ -137,6 +166,9 @@ def fuzz(seed: int, count: int) -> None:
     draw = random.Random(seed)
     connection = eventdb.connect(":memory:", autocommit=True)
     connection.executescript(SETUP)
+    connection.create_function("twice", 1, lambda value: value * 2, returns=int)
+    connection.create_function("many", -1, lambda *values: draw.choice([*values, None]), returns="text")
+    connection.create_aggregate("total", 1, Total)
     ran = 0
     for _ in range(count):
         text = mutated(draw)

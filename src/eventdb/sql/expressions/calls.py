@@ -19,7 +19,7 @@ from eventdb.errors import (
 from eventdb.model.datatype import BIGINT, BOOLEAN, DOUBLE, INTEGER, JSON, TEXT, DataType, Kind
 from eventdb.model.schema import TEMPORARY_SCHEMA
 from eventdb.model.schema import Sequence as SequenceObject
-from eventdb.sql.expressions import aggregate_functions, functions, functions_json, functions_text, json_values, operators, registry, user
+from eventdb.sql.expressions import aggregate_functions, functions, functions_json, functions_text, json_values, operators, registry
 from eventdb.sql.expressions.bound import (
     Aggregate,
     Call,
@@ -37,6 +37,7 @@ from eventdb.sql.parser import ast
 
 if TYPE_CHECKING:
     from eventdb.sql.expressions.binder import Binder
+    from eventdb.sql.expressions.user import UserFunction
 
 functions.load()
 _KNOWN_SCHEMAS = ("pg_catalog", "public", "eventdb")
@@ -66,6 +67,8 @@ def bind_call(binder: Binder, node: ast.Function) -> Expr:
         if given:
             raise WrongObjectType(f"{word} specified, but {name} is not an aggregate function", position=node.position)
     if own is not None:
+        from eventdb.sql.expressions import user
+
         return user.scalar_call(own, binder.bind_all(node.arguments), node.position)
     special = _SPECIAL.get(name)
     if special is not None:
@@ -73,9 +76,12 @@ def bind_call(binder: Binder, node: ast.Function) -> Expr:
     return _scalar(name, binder.bind_all(node.arguments), node)
 
 
-def _own(binder: Binder, node: ast.Function) -> user.UserFunction | None:
-    """The function of the application that the call means."""
-    return user.find(binder.scope.environment.functions, node.name, len(node.arguments))
+def _own(binder: Binder, node: ast.Function) -> UserFunction | None:
+    """The function of the application that the call means; the module that calls it comes with the first."""
+    functions = binder.scope.environment.functions
+    if not functions or len(node.name) != 1:
+        return None
+    return functions.get((node.name[0], len(node.arguments))) or functions.get((node.name[0], -1))
 
 
 def _scalar(name: str, arguments: list[Expr], node: ast.Function) -> Expr:
@@ -284,6 +290,8 @@ def _bound_aggregate(binder: Binder, name: str, node: ast.Function, window: bool
         arguments.append(order[0].expression)
     own = _own(binder, node)
     if own is not None and own.make is not None and not (node.star or node.within_group):
+        from eventdb.sql.expressions import user
+
         function, arguments = user.aggregate_function(own, arguments)
     else:
         function, arguments = aggregate_functions.resolve(name, arguments, node.star, bool(node.within_group), node.position)

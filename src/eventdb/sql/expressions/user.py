@@ -61,6 +61,7 @@ class UserFunction(Record):
 
 
 Functions = Mapping[tuple[str, int], UserFunction]
+"""By name and number of arguments."""
 
 
 def registered(name: Any, nargs: Any, code: Any, deterministic: bool, returns: Any, aggregate: bool) -> UserFunction:
@@ -105,13 +106,6 @@ def _annotated(code: Any) -> Any:
     is_union = typing.get_origin(found) in (typing.Union, types.UnionType)
     classes = [part for part in typing.get_args(found) if part is not type(None)] if is_union else [found]
     return (typing.get_origin(classes[0]) or classes[0]) if len(classes) == 1 else None
-
-
-def find(functions: Functions, name: Sequence[str], arguments: int) -> UserFunction | None:
-    """The function that a call means; None leaves it to those of SQL."""
-    if not functions or len(name) != 1:
-        return None
-    return functions.get((name[0], arguments)) or functions.get((name[0], -1))
 
 
 def scalar_call(function: UserFunction, arguments: Sequence[Expr], position: int) -> Call:
