@@ -65,6 +65,8 @@ COMMENT ON CONSTRAINT "one name" ON maker IS 'only one';
 COMMENT ON INDEX lowered IS 'for looking up';
 COMMENT ON VIEW w IS 'view';
 COMMENT ON SEQUENCE down IS 'downwards';
+ALTER SEQUENCE "Other schema".select_serial_number_seq RENAME TO "numbers of it";
+ALTER SEQUENCE "Other schema"."numbers of it" INCREMENT BY 3 CYCLE;
 ALTER TABLE maker DROP CONSTRAINT says;
 ALTER TABLE maker ADD COLUMN founded DATE DEFAULT DATE '1900-01-01';
 ALTER TABLE item RENAME TO article;
@@ -141,7 +143,7 @@ TYPES: dict[str, list[Any]] = {
     "SMALLINT": [-32768, 0, 32767],
     "INTEGER": [-(2**31), -1, 2**31 - 1],
     "BIGINT": [-(2**63), 2**63 - 1],
-    "NUMERIC": [Decimal("-0.00"), Decimal("1E+30"), Decimal("123456789012345678901234567890.000000000000000000001")],
+    "NUMERIC": [Decimal("-0.00"), Decimal(10**30), Decimal("123456789012345678901234567890.000000000000000000001")],
     "NUMERIC(8,2)": [Decimal("-999999.99"), Decimal("0.10")],
     "REAL": [0.1, -3.4028235e38, 1e-45, float("inf"), float("nan"), -0.0],
     "DOUBLE PRECISION": [0.1, 5e-324, 1.7976931348623157e308, float("-inf"), float("nan"), -0.0],
@@ -159,6 +161,8 @@ TYPES: dict[str, list[Any]] = {
     "TIMESTAMP": [datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)],
     "TIMESTAMP(3)": [datetime.datetime(2024, 1, 1, 1, 1, 1, 123000)],
     "TIMESTAMP WITH TIME ZONE": [datetime.datetime(2024, 11, 3, 5, 30, tzinfo=UTC), datetime.datetime(2, 1, 1, tzinfo=UTC)],
+    "INTERVAL YEAR TO MONTH": [eventdb.Interval(months=-14)],
+    "INTERVAL SECOND(2)": [eventdb.Interval(microseconds=1_230_000)],
     "INTERVAL": [eventdb.Interval(months=14, days=-3, microseconds=5), eventdb.Interval(), eventdb.Interval(days=400, microseconds=-1)],
     "UUID": [uuid.UUID(int=0), uuid.UUID("12345678-1234-5678-1234-567812345678")],
     "JSON": [{"a": [1, 2.5, None, "x'y"]}, [], '"text"', 7],

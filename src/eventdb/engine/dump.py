@@ -32,6 +32,7 @@ from eventdb.sql.parser.render_core import dotted, name, names, words
 from eventdb.sql.parser.render_expressions import string
 from eventdb.storage.state import State
 
+_SERIAL = {Kind.SMALLINT: "smallserial", Kind.INTEGER: "serial", Kind.BIGINT: "bigserial"}
 _ROWS = 100
 _CHARACTERS = 1 << 16
 """An INSERT takes at most so many rows, and not many more characters."""
@@ -46,19 +47,20 @@ def statements(state: State) -> Iterator[str]:
     for schema in catalog.schemas:
         if schema != DEFAULT_SCHEMA:
             yield f"CREATE SCHEMA {name(schema)};"
-    identities = {column.sequence_id for table in tables for column in table.columns if column.identity is not None}
-    for sequence in catalog.sequences.values():
-        if sequence.id not in identities:
-            yield f"CREATE SEQUENCE {_full(sequence)} {_options(sequence)};"
-    taken = {(o.schema, o.name) for o in catalog.sequences.values() if o.id not in identities}
+    own = {column.sequence_id for table in tables for column in table.columns}
+    """The sequences that come with a column, serial or identity."""
+    alone = [sequence for sequence in catalog.sequences.values() if sequence.id not in own]
+    for sequence in alone:
+        yield f"CREATE SEQUENCE {_full(sequence)} {_options(sequence)};"
+    taken = {(sequence.schema, sequence.name) for sequence in alone}
     for table in tables:
         yield _create(table, catalog)
         taken.add((table.schema, table.name))
-        yield from _sequence_names(table, catalog, taken)
+        yield from _own_sequences(table, catalog, taken)
     for table in tables:
         yield from _rows(state, table)
-    for sequence in catalog.sequences.values():
-        if sequence.id not in identities and sequence.owner is not None:
+    for sequence in alone:
+        if sequence.owner is not None:
             owner = catalog.tables[sequence.owner[0]]
             column = owner.by_id[sequence.owner[1]]
             yield f"ALTER SEQUENCE {_full(sequence)} OWNED BY {dotted((owner.schema, owner.name, column.name))};"
@@ -88,20 +90,22 @@ def _options(sequence: Sequence) -> str:
     )  # fmt: skip
 
 
-def _sequence_names(table: Table, catalog: Catalog, taken: set[tuple[str, str]]) -> Iterator[str]:
-    """Identity columns name their sequences themselves; those that have another name get it now."""
-    made: list[tuple[str, str]] = []
+def _own_sequences(table: Table, catalog: Catalog, taken: set[tuple[str, str]]) -> Iterator[str]:
+    """Serial and identity columns make and name their sequences themselves: give those the name and the options that they have."""
+    made: list[tuple[str, Sequence, Column]] = []
     for column in table.columns:
-        if column.identity is not None and column.sequence_id is not None:
+        if column.sequence_id is not None:
             given = _free(f"{table.name}_{column.name}_seq", table.schema, taken)
             taken.add((table.schema, given))
-            wanted = catalog.sequences[column.sequence_id].name
-            if given != wanted:
-                made.append((given, wanted))
-    for given, wanted in made:
-        yield f"ALTER SEQUENCE {dotted((table.schema, given))} RENAME TO {name(wanted)};"
-        taken.discard((table.schema, given))
-        taken.add((table.schema, wanted))
+            made.append((given, catalog.sequences[column.sequence_id], column))
+    for given, sequence, column in made:
+        if given != sequence.name:
+            yield f"ALTER SEQUENCE {dotted((table.schema, given))} RENAME TO {name(sequence.name)};"
+            taken.discard((table.schema, given))
+            taken.add((table.schema, sequence.name))
+        if column.identity is None:
+            owner = None if sequence.owner is not None else "OWNED BY NONE"
+            yield words("ALTER SEQUENCE", _full(sequence), _options(sequence), owner) + ";"
 
 
 def _free(wanted: str, schema: str, taken: set[tuple[str, str]]) -> str:
@@ -136,7 +140,7 @@ def _column(column: Column, catalog: Catalog) -> str:
     elif column.generated is not None:
         made = f"GENERATED ALWAYS AS ({column.generated}) STORED"
     elif column.sequence_id is not None:
-        made = f"DEFAULT nextval({string(_full(catalog.sequences[column.sequence_id]))})"
+        return words(name(column.name), _SERIAL[column.datatype.kind])
     elif column.default is not None:
         made = f"DEFAULT {column.default}"
     return words(name(column.name), str(column.datatype), made, None if column.nullable else "NOT NULL")
