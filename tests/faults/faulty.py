@@ -10,9 +10,9 @@ Operations are: write, truncate, sync, sync_directory, rename, remove and create
 of a file at its last sync, the names of a directory at its last sync_directory. Of the rest `keep` says what survives:
 
     Keep.NOTHING   only what was synced
-    Keep.HALF      also new names, and half of the bytes appended since the sync
-    Keep.ZEROS     also new names, and the appended bytes as zeros (the length was written, the data was not)
-    Keep.LAST      as ZEROS, but the last appended write's bytes are there (pages written out of order)
+    Keep.HALF      also new names, and half of the bytes written since the sync
+    Keep.ZEROS     also new names, and the file's new length, but none of the bytes written since the sync (zeros where it grew)
+    Keep.LAST      as ZEROS, but the last write's bytes are there (pages written out of order)
     Keep.ALL       everything (the process died, the machine did not)
 """
 
@@ -40,11 +40,19 @@ class Keep(enum.Enum):
 
 
 class _Disk:
-    """What is certain of one file: its bytes at the last sync; and where its last write began."""
+    """What is certain of one file: its bytes at the last sync; what was written since, as (offset, bytes), and to what size it was cut."""
 
     def __init__(self, synced: bytes) -> None:
+        self.sync(synced)
+
+    def sync(self, synced: bytes) -> None:
         self.synced = synced
-        self.last_write = len(synced)
+        self.writes: list[tuple[int, bytes]] = []
+        self.kept = len(synced)
+
+    def truncate(self, size: int) -> None:
+        self.kept = min(self.kept, size)
+        self.writes = [(offset, data[: size - offset]) for offset, data in self.writes if offset < size]
 
 
 class FaultyFiles(Files):
@@ -175,13 +183,20 @@ class FaultyFiles(Files):
 
 def _after(path: str, disk: _Disk, keep: Keep) -> bytes:
     now = Path(path).read_bytes()
-    if keep is Keep.ALL or not now.startswith(disk.synced):
+    if keep is Keep.ALL:
         return now
-    new = now[len(disk.synced) :]
+    left = bytearray(disk.synced[: disk.kept])
     if keep is Keep.HALF:
-        return disk.synced + new[: len(new) // 2]
-    start = max(disk.last_write - len(disk.synced), 0) if keep is Keep.LAST else len(new)
-    return disk.synced + bytes(start) + new[start:]
+        rest = sum(len(data) for _, data in disk.writes) // 2
+        for offset, data in disk.writes:
+            left[offset : offset + min(len(data), rest)] = data[:rest]
+            rest -= min(len(data), rest)
+        return bytes(left)
+    left += bytes(len(now) - len(left))
+    if keep is Keep.LAST and disk.writes:
+        offset, data = disk.writes[-1]
+        left[offset : offset + len(data)] = data
+    return bytes(left)
 
 
 class _FaultyAppendFile(AppendFile):
@@ -190,20 +205,22 @@ class _FaultyAppendFile(AppendFile):
         self.files = files
         self.disk = files.known(path)
 
-    def write(self, data: bytes) -> None:
+    def write_at(self, offset: int, data: bytes) -> None:
         failing = self.files.step("write", self.path)
-        self.disk.last_write = self.size()
         if failing:
-            super().write(data[: len(data) // 2])
+            data = data[: len(data) // 2]
+        self.disk.writes.append((offset, data))
+        super().write_at(offset, data)  # a crash here may leave any part: `surviving` decides
+        if failing:
             raise translate(OSError(self.files.code, os.strerror(self.files.code)), "write to", self.path)
-        super().write(data)  # a crash here may leave any part: `surviving` decides
         if self.files.crashed:
             raise Crash(f"at write {self.path}")
 
     def sync(self) -> None:
         self.files.act("sync", self.path)
-        self.disk.synced = Path(self.path).read_bytes()
+        self.disk.sync(Path(self.path).read_bytes())
 
     def truncate(self, size: int) -> None:
         self.files.act("truncate", self.path)
         super().truncate(size)
+        self.disk.truncate(size)

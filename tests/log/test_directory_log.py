@@ -404,6 +404,101 @@ def test_a_position_survives_retention_up_to_it(tmp_path: Path) -> None:
         again.read(0)
 
 
+# Free room behind the records
+
+
+def test_a_synced_append_leaves_room_that_closing_cuts_off(tmp_path: Path) -> None:
+    """Zeros behind the records, so that the next append changes no size; none in a segment that is full, none after close."""
+    log = DirectoryLog(tmp_path, segment_size=4000)
+    sizes = set()
+    for _ in range(15):
+        fill(log, 1)
+        sizes.add(segments(tmp_path)[0].stat().st_size)
+    assert sizes == {4000}
+    fill(log, 40)
+    *full, last = segments(tmp_path)
+    assert len(full) > 1
+    assert all(file.read_bytes()[-1] for file in full)
+    size = last.stat().st_size
+    log.close()
+    assert last.stat().st_size < size
+    assert contents(tmp_path) == list(DirectoryLog(tmp_path, read_only=True).read())
+
+
+def test_an_append_that_is_not_synced_leaves_no_room(tmp_path: Path) -> None:
+    log = DirectoryLog(tmp_path)
+    fill(log, 3, "os")
+    (file,) = segments(tmp_path)
+    assert file.read_bytes()[-1]
+    log.close()
+
+
+def test_room_left_by_a_process_that_died_is_used(tmp_path: Path) -> None:
+    """A log that nobody closed opens at the same head with nothing torn, for reading too, and goes on in its room."""
+    log = DirectoryLog(tmp_path / "log")
+    fill(log, 3)
+    records = list(log.read())
+    (file,) = segments(tmp_path / "log")
+    left = tmp_path / "left"
+    left.mkdir()
+    (left / file.name).write_bytes(file.read_bytes())
+    size = (left / file.name).stat().st_size
+    for read_only in (True, False):
+        again = DirectoryLog(left, read_only=read_only)
+        assert (again.torn, list(again.read())) == (None, records)
+        if not read_only:
+            fill(again, 2)
+            assert (left / file.name).stat().st_size == size
+        again.close()
+    assert len(contents(left)) == 5
+
+
+def test_closing_leaves_the_room_while_others_append(tmp_path: Path) -> None:
+    """Room cut off, or in use: either way the others see every record and append theirs."""
+    logs = [DirectoryLog(tmp_path) for _ in range(3)]
+    for turn in range(12):
+        log = logs[turn % 3]
+        log.refresh()
+        fill(log, 1)
+        if turn % 4 == 3:
+            logs[turn % 3].close()
+            logs[turn % 3] = DirectoryLog(tmp_path)
+        assert [each.refresh() for each in logs] == [turn + 1] * 3
+    assert all(len(list(log.read())) == 12 for log in logs)
+
+
+def test_closing_waits_for_nobody(tmp_path: Path) -> None:
+    """Where another process holds the lock, the room stays."""
+    log = DirectoryLog(tmp_path)
+    fill(log, 1)
+    (file,) = segments(tmp_path)
+    with Files().lock(str(tmp_path / "lock")):
+        log.close()
+    assert file.read_bytes()[-1] == 0
+    assert len(contents(tmp_path)) == 1
+    assert file.read_bytes()[-1]
+
+
+def test_bytes_in_the_room_are_torn_or_damage(tmp_path: Path) -> None:
+    """Zeros where a record should begin are free room only if nothing but zeros follows."""
+    log = DirectoryLog(tmp_path)
+    fill(log, 3)
+    start = log.position.offset
+    fill(log, 2)
+    log.close()
+    (file,) = segments(tmp_path)
+    data = file.read_bytes()
+    file.write_bytes(data[:start] + bytes(8) + data[start + 8 :])
+    with pytest.raises(DataCorrupted, match=f"offset {start}, transaction 3;"):
+        DirectoryLog(tmp_path)
+    file.write_bytes(data + bytes(100_000) + b"what a page of another file held")
+    again = DirectoryLog(tmp_path)
+    assert again.torn is not None
+    assert (again.torn.offset, again.head) == (len(data), 5)
+    again.close()
+    assert file.read_bytes() == data
+
+
 # Several processes
 
 _WORKER = """
@@ -438,9 +533,11 @@ def test_the_tail_that_a_dead_process_left_is_cut_before_the_next_append(tmp_pat
     log = DirectoryLog(tmp_path)
     fill(log, 2)
     (file,) = segments(tmp_path)
-    tail = file.read_bytes()[-100:]
-    with file.open("ab") as dead:
-        dead.write(tail)
+    start = log.position.offset
+    record = file.read_bytes()[start:].rstrip(b"\0")
+    with file.open("r+b") as dead:
+        dead.seek(start + len(record))
+        dead.write(record[: len(record) // 2])
     assert log.refresh() == 2
     fill(log, 1)
     assert log.torn is not None

@@ -95,6 +95,9 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
         assert (number + 1, previous) == (first, before)
         seed = zlib.crc32(log_id)
         while at < len(data):
+            if data[at] == 0:  # free room
+                assert not data[at:].strip(b"\0")
+                break
             start = at
             item, at = cbor(data, at)
             assert item[0] == zlib.crc32(data[start + 6 : at], seed)
@@ -141,6 +144,20 @@ def written(tmp_path: Path) -> Path:
     log.close()
     assert len(list(tmp_path.glob("*.cbor"))) > 1
     return tmp_path
+
+
+def test_a_log_in_use_is_read_without_our_code(tmp_path: Path) -> None:
+    """Behind the records of an open log there is free room."""
+    from eventdb.model.event import SchemaCreated
+    from eventdb.storage.codec import encode_body
+    from eventdb.storage.log.base import Proposal
+    from eventdb.storage.log.directory import DirectoryLog
+
+    log = DirectoryLog(tmp_path)
+    log.append([Proposal(bytes(16), encode_body([SchemaCreated("app")]), 0)], 0)
+    assert next(tmp_path.glob("*.cbor")).read_bytes()[-1] == 0
+    assert [t["events"] for t in read_log(tmp_path)] == [[["SchemaCreated", 1, "app", None]]]
+    log.close()
 
 
 def test_the_rows_are_read_without_our_code(written: Path, capsys: pytest.CaptureFixture[str]) -> None:

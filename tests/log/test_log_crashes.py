@@ -163,3 +163,16 @@ def test_one_append_is_one_write_and_one_sync(tmp_path: Path) -> None:
     log.sync()
     log.sync()
     assert files.syncs == before["sync"] + 2
+
+
+def test_room_that_cannot_be_cut_off_at_close_stays(tmp_path: Path) -> None:
+    """It is only tidiness: closing tells nobody, and the log opens as before."""
+    files = FaultyFiles()
+    log = DirectoryLog(tmp_path, files)
+    log.append(proposals([10], 0), 0)
+    files.fail_at = files.operations + 1
+    log.close()
+    assert files.fail_at is None
+    (file,) = tmp_path.glob("*.cbor")
+    assert file.read_bytes()[-1] == 0
+    assert len(bodies(tmp_path)) == 1

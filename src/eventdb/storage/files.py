@@ -20,6 +20,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from eventdb.errors import CannotConnect, DiskFull, Error, IOFailure, LockNotAvailable
 
@@ -85,6 +86,13 @@ class ReadFile:
                 length -= len(part)
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def peek(self, offset: int, length: int) -> bytes:
+        """`read` for a few bytes, which come in one piece."""
+        try:
+            return _read_at(self._fd, length, offset)
+        except OSError as failure:
+            raise translate(failure, "read", self.path) from failure
+
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
@@ -96,17 +104,21 @@ class ReadFile:
 
 
 class AppendFile(ReadFile):
-    """A file open for appending (created where it is missing) and for reading."""
+    """A file open for writing (created where it is missing) and for reading."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        super().__init__(path, os.O_RDWR | os.O_CREAT)
 
     def write(self, data: bytes) -> None:
         """Append all of `data`. After an error any part of it may have been written."""
+        self.write_at(self.size(), data)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Put all of `data` at `offset`, over what stands there. After an error any part of it may have been written."""
         try:
-            written = os.write(self._fd, data)
+            written = _write_at(self._fd, data, offset)
             while written < len(data):
-                written += os.write(self._fd, memoryview(data)[written:])
+                written += _write_at(self._fd, memoryview(data)[written:], offset + written)
         except OSError as failure:
             raise translate(failure, "write to", self.path) from failure
 
@@ -318,8 +330,7 @@ class Files:
 
 if hasattr(os, "pread"):
 
-    def _read_at(fd: int, length: int, offset: int) -> bytes:
-        return os.pread(fd, length, offset)
+    _read_at, _write_at = os.pread, os.pwrite
 
 else:  # Windows: seek and read, one thread at a time
     _seek_lock = threading.Lock()
@@ -328,6 +339,11 @@ else:  # Windows: seek and read, one thread at a time
         with _seek_lock:
             os.lseek(fd, offset, os.SEEK_SET)
             return os.read(fd, length)
+
+    def _write_at(fd: int, data: Any, offset: int) -> int:
+        with _seek_lock:
+            os.lseek(fd, offset, os.SEEK_SET)
+            return os.write(fd, data)
 
 
 if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync leaves data in the drive's cache

@@ -1,12 +1,15 @@
 """The log in a directory of segment files, shared by threads and processes.
 
 Appending. Under the lock file: look for what others appended, compare the head, write all records in one call, sync, and only then move the
-tail that readers see. If anything goes wrong in between, the file is cut back to its old size; if that fails too, nobody can say what the
+tail that readers see. If anything goes wrong in between, the file is cut back to where it ended; if that fails too, nobody can say what the
 file holds, so the append is Ambiguous and this object refuses further appends until the log is opened again.
 
+An append that is synced writes zeros behind itself: room for the next ones, which then do not change the file's size. A sync that has a
+size to write down too takes half as long again. Whoever closes the log cuts the room off, or leaves it where others are at work.
+
 Reading needs no lock: records never change once they are acknowledged, and a record that another process is still writing is an item that
-cannot be read yet. `refresh` asks for the size of the last segment and is done where it has not grown. A segment that is full gets an
-end mark, so readers learn of the next one in the same way.
+cannot be read yet. `refresh` looks at the bytes around the place where the last segment ended, and is done where they are as they were.
+A segment that is full gets an end mark, so readers learn of the next one in the same way.
 
 Opening looks at the last segment only, and there only at what follows a `Position` known from a snapshot.
 
@@ -15,6 +18,7 @@ Not done here: nothing is remembered of bodies; what reads the same transactions
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -46,6 +50,7 @@ from eventdb.storage.log.segment import (
     COMPRESSED,
     FULL,
     HEADER_SIZE,
+    LAST_BYTES,
     Broken,
     Raw,
     SegmentHeader,
@@ -55,9 +60,10 @@ from eventdb.storage.log.segment import (
     name_of,
     record_size,
 )
-from eventdb.storage.log.tail import Marks, Position, Tail, Torn, as_position, followed, is_torn, place, position_in, tail_at
+from eventdb.storage.log.tail import Marks, Position, Tail, Torn, as_position, followed, is_torn, place, position_in, start_tail, tail_at
 
 SEGMENT_BYTES = 64 << 20
+ROOM_BYTES = 64 << 10
 _POLL_SECONDS = 0.02
 LOCK_NAME = "lock"
 _Prepared = tuple[Proposal, bytes, bytes, int]
@@ -211,7 +217,7 @@ class DirectoryLog:
         self._seed = zlib.crc32(header.log_id)
         self._name = name_of(header.first)
         self._last_marks = self._marks.setdefault(self._name, Marks())
-        self._tail = Tail(header.first - 1, header.previous, header.time, header.first - 1, 0, HEADER_SIZE)
+        self._tail = start_tail(file, header)
         self._file = file
 
     def _start_at(self, known: Position) -> None:
@@ -236,12 +242,13 @@ class DirectoryLog:
 
     def refresh(self) -> int:
         tail = self._tail
-        if (self._file.size() == tail.offset and not tail.ended) or self._writing:
+        if tail.ends(self._file) or self._writing:
             return tail.number
         with self._mutex:
             self._check_usable()
             before = self._tail.number
             try:
+                self._check_last()
                 self._extend(self._file.size())
             except Broken:  # another process is writing it, or died doing so: the next append will see
                 self._check_tail()
@@ -278,6 +285,13 @@ class DirectoryLog:
         if tail_at(file, open_header(file), position_in(tail, self._name)) is None:
             where = place(self._name, tail.start, tail.number)
             raise LogReplaced(f"the log at {self.path!r} has changed: {where} was taken back by its writer; open the log again")
+
+    def _check_last(self) -> None:
+        """The same where the bytes before the tail are not those that were there."""
+        tail = self._tail
+        last = self._file.peek(tail.offset - LAST_BYTES, LAST_BYTES)
+        if not tail.last.startswith(last) or len(last) < LAST_BYTES:
+            self._check_tail()
 
     def _enter_next(self) -> bool:
         """Go on in the segment after the end mark, if it is there."""
@@ -318,7 +332,8 @@ class DirectoryLog:
         with self._mutex:
             self._check_writable()
             with self._lock:
-                if self._file.size() != self._tail.offset or self._tail.ended:
+                if not self._tail.ends(self._file):
+                    self._check_last()
                     self._settle()
                 if self._tail.number != expect:
                     result: Appended | Conflict = Conflict(self._tail.number)
@@ -361,18 +376,22 @@ class DirectoryLog:
             parts += encode_record(self._seed, flag | flags, synced, data, body)
             starts.append((number, offset))
             offset += record_size(data, body)
-        self._write(b"".join(parts), durability == "full")
-        self._tail = Tail(number, previous, moment, number if flags else synced, start, offset)
+        data = b"".join(parts)
+        self._write(data, durability == "full", room=durability == "full")
+        self._tail = Tail(number, previous, moment, number if flags else synced, start, offset, data[-LAST_BYTES:] + b"\0")
         for mark in starts:
             self._last_marks.note(*mark)
         return Appended(tuple(headers), previous)
 
-    def _write(self, data: bytes, sync: bool) -> None:
-        """Add bytes at the tail, or change nothing. Raises LogFull, IOFailure, Ambiguous."""
-        file = self._file
+    def _write(self, data: bytes, sync: bool, room: bool = False) -> None:
+        """Add bytes at the tail, or change nothing; with `room` for more behind them. Raises LogFull, IOFailure, Ambiguous."""
+        file, offset = self._file, self._tail.offset
         assert isinstance(file, AppendFile)
+        end = offset + len(data)
         try:
-            file.write(data)
+            if room and end > file.size():
+                data += bytes(max(min(ROOM_BYTES, self.segment_size - end), 0))
+            file.write_at(offset, data)
             if sync:
                 file.sync()
         except BaseException as failure:
@@ -397,16 +416,28 @@ class DirectoryLog:
         """Go on in a new segment. The old one is synced, whatever the durability: damage in it is damage, never a torn tail."""
         self.sync()  # first, so that an end mark proves that everything before it was on the disk
         tail = self._tail
-        if not tail.ended:
+        if tail.ended:
+            self._drop_room(sync=True)
+        else:
+            self._drop_room()
             data = encode_end(self._seed, tail.number + 1)
             self._write(data, True)
-            tail = self._tail = tail._replace(offset=tail.offset + len(data), ended=True, synced=tail.number)
+            last = data[-LAST_BYTES:] + b"\0"
+            tail = self._tail = tail._replace(offset=tail.offset + len(data), last=last, ended=True, synced=tail.number)
         header = SegmentHeader(self.log_id, tail.number + 1, tail.hash, tail.time)
         try:
             self._create_segment(header)
         except DiskFull as failure:
             raise LogFull(failure.message) from failure
         self._use(self._open_file(name_of(header.first)), header)
+
+    def _drop_room(self, sync: bool = False) -> None:
+        """Under the lock, with nothing unknown behind the tail: cut off the free room."""
+        file = self._file
+        if isinstance(file, AppendFile) and file.size() > self._tail.offset:
+            file.truncate(self._tail.offset)
+            if sync:
+                file.sync()
 
     def sync(self) -> None:
         """As `EventLog.sync`. After a failure the log refuses appends until it is opened again, for nobody knows what the disk holds."""
@@ -480,11 +511,25 @@ class DirectoryLog:
     def close(self) -> None:
         """Give up the files; whatever is asked afterwards raises Unavailable."""
         with self._mutex:
+            if self._refusal is None and not self.read_only:
+                self._drop_room_at_close()
             self._refusal = "the log is closed"
             file, self._file = self._file, _Closed()
             file.close()
             self._lock.close()
         self._wake()
+
+    def _drop_room_at_close(self) -> None:
+        # Only tidiness: nothing depends on it, so nobody waits for it or hears of its failure.
+        tail, file = self._tail, self._file
+        with contextlib.suppress(Error):
+            if file.size() > tail.offset:
+                self._lock.acquire(0)
+                try:
+                    if tail.ends(file) and segment.is_room(file, tail.offset, file.size()):
+                        self._drop_room()
+                finally:
+                    self._lock.release()
 
     def _check_open(self) -> None:
         if isinstance(self._file, _Closed):
@@ -507,4 +552,7 @@ class _Closed(ReadFile):
         self._fd = -1
 
     def size(self) -> NoReturn:
+        raise Unavailable("the log is closed")
+
+    def peek(self, offset: int, length: int) -> NoReturn:
         raise Unavailable("the log is closed")

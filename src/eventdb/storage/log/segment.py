@@ -44,6 +44,8 @@ _RECORD_START = b"\x85\x1a"
 _END_START = b"\x82\x1a"
 _WINDOW_BYTES = 1 << 18
 BODY_LIMIT = (1 << 32) - 1
+LAST_BYTES = 8
+"""So many bytes before the place where a log ends tell whether it still ends there."""
 
 _NAME = re.compile(r"(\d{20})\.cbor")
 
@@ -102,6 +104,11 @@ class Raw(NamedTuple):
     header: bytes
     body: bytes
 
+    @property
+    def last(self) -> bytes:
+        """Its last LAST_BYTES bytes."""
+        return (self.header[-3:] + _BODY.pack(b"\x5a", len(self.body)) + self.body[-LAST_BYTES:])[-LAST_BYTES:]
+
 
 class End(NamedTuple):
     """The end mark, at `offset`: the next segment begins with transaction `next`."""
@@ -109,6 +116,10 @@ class End(NamedTuple):
     offset: int
     size: int
     next: int
+
+    @property
+    def last(self) -> bytes:
+        return self.next.to_bytes(LAST_BYTES, "big")
 
 
 class Broken(Exception):
@@ -188,12 +199,14 @@ def record_header(file: ReadFile, offset: int) -> tuple[int, bytes]:
 
 
 def items(file: ReadFile, offset: int, end: int, seed: int, skip: int = 0) -> Iterator[Raw | End]:
-    """The items of a segment between two offsets, in order; those among the first `skip` without their checksums checked.
+    """The items of a segment between two offsets, or up to its free room, in order; the first `skip` without their checksums checked.
 
     Raises Broken at the first bytes that are none, or that `end` cuts off.
     """
     data, base = b"", offset
     while offset < end:
+        if offset - base < len(data) and data[offset - base] == 0 and is_room(file, offset, end):
+            return
         item = parse(data, offset - base, base, seed, skip <= 0) if offset - base < len(data) else 2
         if isinstance(item, int):
             if offset + item > end:
@@ -205,6 +218,18 @@ def items(file: ReadFile, offset: int, end: int, seed: int, skip: int = 0) -> It
         yield item
         skip -= 1
         offset += item.size
+
+
+def is_room(file: ReadFile, offset: int, end: int) -> bool:
+    """Whether there are only zeros between two offsets: room for what will be appended."""
+    while offset < end:
+        data = file.read(offset, min(_WINDOW_BYTES, end - offset))
+        if data.strip(b"\0"):
+            return False
+        if not data:
+            break
+        offset += len(data)
+    return True
 
 
 def later_items(data: bytes, base: int, seed: int) -> Iterator[Raw | End]:

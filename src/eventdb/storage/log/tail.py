@@ -18,6 +18,7 @@ from eventdb.storage.log.base import LogReplaced
 from eventdb.storage.log.segment import (
     FULL,
     HEADER_SIZE,
+    LAST_BYTES,
     Broken,
     End,
     Raw,
@@ -59,7 +60,8 @@ class Tail(NamedTuple):
     """The end of what is known of the last segment.
 
     `number`, `hash` and `time` of the last transaction; `synced`: the last one known to be on the disk; `start`: offset of the last
-    one's record (0: in an earlier segment); `offset`: where the next item goes; `ended`: an end mark stands before `offset`.
+    one's record (0: in an earlier segment); `offset`: where the next item goes; `last`: the bytes before it, and a zero; `ended`: an end
+    mark stands before `offset`.
     """
 
     number: int
@@ -68,7 +70,23 @@ class Tail(NamedTuple):
     synced: int
     start: int
     offset: int
+    last: bytes
     ended: bool = False
+
+    def ends(self, file: ReadFile) -> bool:
+        """Whether the log still ends here: with the file, or with free room. (One system call: it is asked before every transaction.)"""
+        found = file.peek(self.offset - LAST_BYTES, LAST_BYTES + 1)
+        return len(found) >= LAST_BYTES and self.last.startswith(found) and not self.ended
+
+
+def start_tail(file: ReadFile, header: SegmentHeader) -> Tail:
+    """The tail right behind the header of an open segment."""
+    number = header.first - 1
+    return Tail(number, header.previous, header.time, number, 0, HEADER_SIZE, _before(file, HEADER_SIZE))
+
+
+def _before(file: ReadFile, offset: int) -> bytes:
+    return file.read(offset - LAST_BYTES, LAST_BYTES) + b"\0"
 
 
 def as_position(known: Sequence[object]) -> Position:
@@ -84,7 +102,7 @@ def tail_at(file: ReadFile, header: SegmentHeader, known: Position) -> Tail | No
     if known.offset == 0:
         if (header.first - 1, header.previous) != (known.number, known.hash):
             return None
-        return Tail(known.number, known.hash, header.time, known.number, 0, HEADER_SIZE)
+        return start_tail(file, header)
     try:
         size, data = record_header(file, known.offset)
         if chain.header_hash(data) != known.hash or known.offset + size > file.size():
@@ -92,7 +110,8 @@ def tail_at(file: ReadFile, header: SegmentHeader, known: Position) -> Tail | No
         found = chain.decode_header(data)
     except (Broken, DataCorrupted):
         return None
-    return Tail(known.number, known.hash, found.time, known.number, known.offset, known.offset + size)
+    end = known.offset + size
+    return Tail(known.number, known.hash, found.time, known.number, known.offset, end, _before(file, end))
 
 
 def place(segment: str, offset: int, number: int) -> str:
@@ -124,11 +143,11 @@ def followed(tail: Tail, item: Raw | End, segment: str) -> Tail:
         if item.next != tail.number + 1:
             where = place(segment, item.offset, tail.number + 1)
             raise DataCorrupted(f"the log is damaged: the segment ends before transaction {item.next}: {where}")
-        return tail._replace(offset=item.offset + item.size, ended=True, synced=tail.number)
+        return tail._replace(offset=item.offset + item.size, last=item.last + b"\0", ended=True, synced=tail.number)
     number = tail.number + 1
     header = linked_header(item, number, tail.hash, segment)
     synced = number if item.flags & FULL else max(tail.synced, item.synced)
-    return Tail(number, chain.header_hash(item.header), header.time, synced, item.offset, item.offset + item.size)
+    return Tail(number, chain.header_hash(item.header), header.time, synced, item.offset, item.offset + item.size, item.last + b"\0")
 
 
 def is_torn(file: ReadFile, offset: int, end: int, number: int, seed: int) -> bool:
