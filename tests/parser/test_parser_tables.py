@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +63,31 @@ def test_lexer_rules_are_valid() -> None:
     reflected = lex.LexerReflect({name: getattr(LexicalRules, name) for name in dir(LexicalRules)}, log=lex.NullLogger())
     reflected.get_all()
     assert not reflected.error
+
+
+@pytest.mark.parametrize("text", [
+    "SELECT a.b, 'it''s' 'x'\n'y', 1.5e3, .5, 0x1F, \"Q\"\"q\" FROM t -- end\nWHERE x>=? AND y::text != :name",
+    "/* a /* b */ c */ SELECT e'\\n\\u0041', x'0aFF' || $q$ it's $q$, a->>'b', a <= b % 2 ~* 'x', ümlaut, `",
+    "SELECT 'open", "SELECT 12ab", "a == b", "é\u00a0x", "", "   ",
+])  # fmt: skip
+def test_tokens_are_those_of_plys_lexer(text: str) -> None:
+    """The loop that runs the rules gives what PLY's does, errors too."""
+    from ply import lex
+
+    from eventdb.sql.parser.lexer import _Lexer
+
+    lexer = lex.lex(object=LexicalRules(), optimize=True, lextab="", reflags=int(re.UNICODE), errorlog=lex.NullLogger())
+    lexer.input(text)
+
+    def told(tokens: Iterator[Any]) -> list[Any]:
+        found: list[Any] = []
+        try:
+            found += [(token.type, token.value, token.lexpos) for token in tokens]
+        except errors.Error as error:
+            found.append((str(error), error.position))
+        return found
+
+    assert told(iter(_Lexer(text))) == told(iter(lexer))
 
 
 def test_tables_survive_the_file(built: tables.Built) -> None:

@@ -1,4 +1,7 @@
-"""Text to tokens: PLY's lexer over one class of rules, then the look-ahead that an LALR(1) grammar needs done beforehand.
+"""Text to tokens: one class of rules in PLY's form, then the look-ahead that an LALR(1) grammar needs done beforehand.
+
+The rules are run by a loop of our own, as the LALR tables are: PLY's lexer, which a test holds this one against, loads `inspect`, and with
+it a fifth of what a first query costs.
 
 A word is a keyword token only if the grammar names it; every other word is an IDENTIFIER. Words that mean two things are told apart here by
 what follows them: NOT before BETWEEN (NOT_LA), WITH TIME ZONE and its like become one token, EXTRACT is a keyword only before a
@@ -8,8 +11,9 @@ parenthesis.
 from __future__ import annotations
 
 import re
-import threading
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from eventdb import errors
@@ -240,21 +244,59 @@ class LexicalRules:
         return chr(code)
 
 
-_local = threading.local()
+class _Token:
+    """What a rule gets: its match, to be changed into a token. `lexer` is where it was found, `lexpos` the offset there."""
+
+    __slots__ = ("lexer", "lexpos", "type", "value")
+
+    def __init__(self, lexer: _Lexer, kind: str, value: str, lexpos: int) -> None:
+        self.lexer = lexer
+        self.type = kind
+        self.value: Any = value
+        self.lexpos = lexpos
 
 
-def _lexer() -> Any:
-    """PLY's lexer of this thread, without its reflection files and warnings."""
-    try:
-        return _local.lexer
-    except AttributeError:
-        from ply import lex
+class _Lexer:
+    """A text, and how far it is read. Rules move `lexpos` on where they read more than their expression."""
 
-        if not LexicalRules.t_IDENTIFIER.__doc__:
-            raise no_docstrings() from None
-        # optimize: no validation, which would read our source file at every start; a test validates the rules instead.
-        _local.lexer = lex.lex(object=LexicalRules(), optimize=True, lextab="", reflags=int(re.UNICODE), errorlog=lex.NullLogger())
-        return _local.lexer
+    __slots__ = ("lexdata", "lexpos")
+
+    def __init__(self, text: str) -> None:
+        self.lexdata = text
+        self.lexpos = 0
+
+    def __iter__(self) -> Iterator[_Token]:
+        match, functions = _rules()
+        text, place, ignored = self.lexdata, 0, LexicalRules.t_ignore
+        while place < len(text):
+            if text[place] in ignored:
+                place += 1
+                continue
+            found = match(text, place)
+            if found is None:
+                LexicalRules().t_error(_Token(self, "error", text[place:], place))
+            name: str = found.lastgroup  # type: ignore[union-attr, assignment]
+            token = _Token(self, name[2:], found.group(), place)  # type: ignore[union-attr]
+            self.lexpos = found.end()  # type: ignore[union-attr]
+            function = functions.get(name)
+            if function is None or function(token) is not None:
+                yield token
+            place = self.lexpos
+
+
+_Rules = tuple[Callable[[str, int], "re.Match[str] | None"], dict[str, Callable[[Any], Any]]]
+
+
+@cache
+def _rules() -> _Rules:
+    """What finds the next rule that matches, and the rules' functions by name. Those with a function are tried first, as PLY has it."""
+    found = {name: rule for name, rule in vars(LexicalRules).items() if name.startswith("t_") and name not in ("t_ignore", "t_error")}
+    functions = {name: getattr(LexicalRules(), name) for name, rule in found.items() if callable(rule)}
+    expressions = {name: function.__doc__ for name, function in functions.items()}
+    if not all(expressions.values()):
+        raise no_docstrings()
+    expressions |= {name: rule for name, rule in found.items() if name not in functions}
+    return re.compile("|".join(f"(?P<{name}>{text})" for name, text in expressions.items())).match, functions
 
 
 def _check_characters(text: str) -> None:
@@ -270,17 +312,11 @@ def tokenize(text: str) -> Tokens:
     tokens = Tokens(text)
     if not text.isascii():
         _check_characters(text)
-    lexer = _lexer()
-    lexer.input(text)
-    read = lexer.token
+    lexer = _Lexer(text)
     add_type, add_value = tokens.types.append, tokens.values.append
     add_start, add_end = tokens.starts.append, tokens.ends.append
     pending: list[int] = []
-    count = 0
-    while True:
-        token = read()
-        if token is None:
-            break
+    for count, token in enumerate(lexer):
         kind = token.type
         add_type(kind)
         add_start(token.lexpos)
@@ -291,7 +327,6 @@ def tokenize(text: str) -> Tokens:
             add_value(token.value)
             if kind in LOOK_AHEAD:
                 pending.append(count)
-        count += 1
     if pending:
         combine(tokens, pending)
     add_type("$end")

@@ -8,6 +8,8 @@ version), so a file can be missing but never wrong; its content carries a checks
 3. the user's cache directory, when 2 cannot be written;
 4. nowhere: tables built in memory serve this process.
 
+States are kept packed one by one and unpacked when a parser first comes to them: a process meets a tenth of them.
+
 Not done: PLY's own parsetab.py and parser.out, which need a writable directory and an import that executes them.
 """
 
@@ -18,16 +20,46 @@ import hashlib
 import marshal
 import os
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventdb import errors
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = 2
 PACKAGE_FILE = "grammar.tables"
 _MAGIC = b"eventdb LALR tables\n"
 
 Precedence = tuple[tuple[str, ...], ...]
+
+
+class States(dict[int, dict[str, int]]):
+    """What holds in each state, by its number: a symbol's meaning. `packed` has the states that are not yet looked at."""
+
+    def __init__(self, packed: Sequence[bytes]) -> None:
+        self.packed = packed
+
+    @classmethod
+    def of(cls, states: Sequence[dict[str, int]]) -> States:
+        return cls([marshal.dumps(dict(sorted(state.items())), 2) for state in states])
+
+    def __missing__(self, state: int) -> dict[str, int]:
+        meaning: dict[str, int] = marshal.loads(self.packed[state])
+        self[state] = meaning
+        return meaning
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.packed)))
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, States) and self.packed == other.packed
+
+    __hash__ = None
 
 
 class Tables(NamedTuple):
@@ -37,8 +69,8 @@ class Tables(NamedTuple):
     a state. `productions[n]`: (nonterminal, number of symbols, name of the action).
     """
 
-    actions: list[dict[str, int]]
-    gotos: list[dict[str, int]]
+    actions: States
+    gotos: States
     productions: list[tuple[str, int, str]]
 
 
@@ -107,8 +139,8 @@ def build(grammar: type, precedence: Precedence, start: str) -> Built:
     states = len(made.lr_action)
     tables = Tables(
         # A nonassociative operator leaves None: an error, as is a missing entry.
-        [{t: n for t, n in made.lr_action[s].items() if n is not None} for s in range(states)],
-        [dict(made.lr_goto[s]) for s in range(states)],
+        States.of([{t: n for t, n in made.lr_action[s].items() if n is not None} for s in range(states)]),
+        States.of([dict(made.lr_goto[s]) for s in range(states)]),
         [(p.name, p.len, p.func or "") for p in made.lr_productions],
     )
     return Built(tables, frozenset(plain.Terminals) - {"error"}, made.sr_conflicts, made.rr_conflicts, complaints)
@@ -116,7 +148,8 @@ def build(grammar: type, precedence: Precedence, start: str) -> Built:
 
 def dump(tables: Tables, name: str) -> bytes:
     """Tables as the content of a file: magic, signature, checksum, marshal."""
-    payload = marshal.dumps(tuple(tables), 2)
+    content: Any = (tables.actions.packed, tables.gotos.packed, tables.productions)
+    payload = marshal.dumps(content, 2)
     return b"".join((_MAGIC, name.encode(), b"\n", hashlib.sha256(payload).digest(), payload))
 
 
@@ -129,40 +162,42 @@ def load(content: bytes, name: str) -> Tables | None:
     if hashlib.sha256(payload).digest() != digest:
         return None
     actions, gotos, productions = marshal.loads(payload)
-    return Tables(actions, gotos, productions)
+    return Tables(States(actions), States(gotos), productions)
 
 
-def _user_directory() -> Path | None:
+def _user_directory() -> str | None:
     """The user's cache directory for eventdb; None where the user has no home."""
-    try:
-        if sys.platform == "win32":
-            base = os.environ.get("LOCALAPPDATA")
-            return Path(base) / "eventdb" / "Cache" if base else None
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches" / "eventdb"
-        base = os.environ.get("XDG_CACHE_HOME")
-        return Path(base) / "eventdb" if base and os.path.isabs(base) else Path.home() / ".cache" / "eventdb"
-    except RuntimeError:
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return os.path.join(base, "eventdb", "Cache") if base else None
+    base = os.environ.get("XDG_CACHE_HOME")
+    if sys.platform != "darwin" and base and os.path.isabs(base):
+        return os.path.join(base, "eventdb")
+    home = os.path.expanduser("~")
+    if home == "~":
         return None
+    return os.path.join(home, *(("Library", "Caches") if sys.platform == "darwin" else (".cache",)), "eventdb")
 
 
-def places(name: str) -> list[Path]:
+def places(name: str) -> Sequence[str | Path]:
     """The files in which the tables of a signature may be, in order of preference; the first is not written at first use."""
-    package = Path(__file__).parent
+    package = os.path.dirname(__file__)  # no pathlib: it loads a dozen modules
     file_name = f"grammar-{name}.tables"
-    found = [package / PACKAGE_FILE]
+    found = [os.path.join(package, PACKAGE_FILE)]
     if not sys.dont_write_bytecode:
-        found.append(package / "__pycache__" / file_name)
+        found.append(os.path.join(package, "__pycache__", file_name))
     user = _user_directory()
     if user is not None:
-        found.append(user / file_name)
+        found.append(os.path.join(user, file_name))
     return found
 
 
-def write(path: Path, content: bytes) -> bool:
+def write(place: str | Path, content: bytes) -> bool:
     """Write a file whole or not at all; False if it cannot be written. Tables of other grammars beside it are removed."""
     import tempfile
+    from pathlib import Path
 
+    path = Path(place)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".grammar-")
@@ -191,7 +226,8 @@ def get(grammar: type, precedence: Precedence, start: str) -> Tables:
     candidates = places(name)
     for path in candidates:
         with contextlib.suppress(OSError):
-            tables = load(path.read_bytes(), name)
+            with open(path, "rb") as file:
+                tables = load(file.read(), name)
             if tables is not None:
                 return tables
     tables = build(grammar, precedence, start).tables
