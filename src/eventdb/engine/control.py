@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eventdb.engine import constraints
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import Execution
 from eventdb.engine.provenance import provenance
@@ -25,6 +23,7 @@ from eventdb.errors import (
     UndefinedObject,
 )
 from eventdb.model.datatype import BIGINT, JSON, TEXT
+from eventdb.model.late import Late
 from eventdb.sql import compiler
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from eventdb.engine.session import Session
     from eventdb.engine.statements import Statement
     from eventdb.engine.transaction import Transaction
+
+json: Any = Late("json")
 
 
 class Control:
@@ -191,6 +192,8 @@ def _set_transaction(session: Session, node: ast.SetTransaction, *_: Any) -> Non
 def _set_constraints(session: Session, node: ast.SetConstraints, *_: Any) -> None:
     transaction = _needs_transaction(session, "SET CONSTRAINTS", node.position, begin=True)
     execution = Execution(session, transaction.reader, transaction)
+    from eventdb.engine import constraints
+
     constraints.set_constraints(transaction, node, execution, session.search_path)
 
 

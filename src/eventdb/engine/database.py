@@ -18,9 +18,10 @@ from eventdb.engine.commit import Committer
 from eventdb.engine.sequences import Allocators
 from eventdb.errors import CannotConnect, InterfaceError, ObjectInUse
 from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
-from eventdb.sql.definition.indexes import index_keys
+from eventdb.model.schema import Index, Table
 from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
+from eventdb.storage.index import EntryFunction
 from eventdb.storage.log.base import EventLog
 from eventdb.storage.recovery import SNAPSHOTS, Report, open_database
 from eventdb.storage.snapshot import SnapshotStore
@@ -39,6 +40,15 @@ SNAPSHOT_EVENTS = 2000
 """After so many transactions a snapshot is written in the background …"""
 SNAPSHOT_BYTES = 32 << 20
 """… or after so many bytes of log bodies."""
+
+
+
+def index_keys(table: Table, index: Index) -> EntryFunction:
+    """As `sql.definition.indexes.index_keys`, for indexes with expressions only."""
+    from eventdb.sql.definition.indexes import index_keys
+
+    return index_keys(table, index)
+
 
 _registry: dict[tuple[str, bool], Database] = {}
 _registry_lock = threading.Lock()

@@ -11,8 +11,7 @@ from typing import Any
 
 from eventdb.errors import CannotCoerce, DataError, DatatypeMismatch, NotSupportedError
 from eventdb.model.schema import Column, Table
-from eventdb.sql.definition.rows import Code
-from eventdb.sql.expressions import binder, bound
+from eventdb.sql.expressions import bound
 from eventdb.sql.reader import Key, Row, StateReader, TableReader, Version
 
 Layout = Callable[[Any, Row], Row]
@@ -83,6 +82,8 @@ def with_earlier(reader: StateReader, newest: TableReader, table: Table, span: t
 
 def _layout(old: Table, new: Table) -> Layout:
     """The function that makes a row of `old` one of `new`."""
+    from eventdb.sql.definition.rows import Code
+
     code = Code()
     code.places[0] = lambda slot: f"r0[{slot}]"
     sources = ["None"] * (new.width - 1)
@@ -95,6 +96,8 @@ def _layout(old: Table, new: Table) -> Layout:
 
 
 def _cast(before: Column, column: Column, table: Table) -> bound.Expr:
+    from eventdb.sql.expressions import binder
+
     value = bound.Column(before.datatype, 0, before.slot, before.name)
     if before.datatype == column.datatype:
         return value

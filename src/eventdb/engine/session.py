@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine import constraints, define, write
 from eventdb.engine.binding import adapted, adapted_rows, ordered
 from eventdb.engine.commit import Request
 from eventdb.engine.control import Control
@@ -36,6 +35,7 @@ from eventdb.errors import (
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import TEXT
 from eventdb.model.event import SequenceAdvanced
+from eventdb.model.late import Late
 from eventdb.model.schema import Table
 from eventdb.sql.modification import modifies
 from eventdb.sql.parser import ast, parse
@@ -45,8 +45,11 @@ from eventdb.storage.state import State
 from eventdb.storage.table import collector_asleep
 
 if TYPE_CHECKING:
+    from eventdb.engine import constraints, define, write
     from eventdb.engine.temporary import Temporary
     from eventdb.sql.expressions.user import Functions, UserFunction
+else:
+    constraints, define, write = Late("eventdb.engine.constraints"), Late("eventdb.engine.define"), Late("eventdb.engine.write")
 
 _QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
 _RETRIES = 1000

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from eventdb.engine.provenance import provenance
 from eventdb.errors import InvalidParameterValue, UndefinedObject
+from eventdb.model.late import Late
 from eventdb.model.transaction import Provenance
 from eventdb.sql.expressions.datetimes import zone_of
 
+json: Any = Late("json")
 ISOLATION_LEVELS = {
     "serializable": "serializable",
     "snapshot": "snapshot",
@@ -76,7 +77,7 @@ def _metadata(text: str) -> str:
         value = None
     if not isinstance(value, dict):
         raise InvalidParameterValue(f"metadata must be a JSON object, not {text}")
-    return json.dumps(value)
+    return json.dumps(value)  # type: ignore[no-any-return]
 
 
 def _zone(name: str) -> str:

@@ -9,7 +9,6 @@ fit the values, those of the values.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
@@ -22,12 +21,12 @@ from eventdb.engine.temporal import MomentBinder, Position, PreparedTime, catalo
 from eventdb.errors import DataError, DatatypeMismatch, Error, IndeterminateDatatype, ProgrammingError
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.late import Late
 from eventdb.model.record import Record
 from eventdb.sql import compiler
 from eventdb.sql.environment import Environment, no_moments
 from eventdb.sql.expressions import parameters
 from eventdb.sql.modification import modifies, prepare_write
-from eventdb.sql.modification.assignments import assigned_parameters
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import PreparedQuery, ResultColumn
 from eventdb.sql.reader import StateReader
@@ -35,6 +34,7 @@ from eventdb.sql.reader import StateReader
 if TYPE_CHECKING:
     from eventdb.engine.session import Session
 
+json: Any = Late("json")
 Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
 _MAX_VARIANTS = 8
 _GENERATION = 512
@@ -189,6 +189,8 @@ class Preparer:
                 raise
             first = error
         try:
+            from eventdb.sql.modification.assignments import assigned_parameters
+
             strict = {statement.index[key] for key in assigned_parameters(statement.node)}
             inferred = tuple([None if i in strict else parameters.infer(value) for i, value in enumerate(values)])
             return self._bound(statement, values, inferred)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, INTERVAL_FIELDS, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
+from eventdb.model.late import Late
 from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
 from eventdb.model.transaction import datetime_of
-from eventdb.sql.definition.references import column_mentioned
 from eventdb.sql.environment import SystemTable
 
 if TYPE_CHECKING:
     from eventdb.engine.database import Database
     from eventdb.engine.execution import Execution
 
+json: Any = Late("json")
 Row = tuple[Any, ...]
 Rows = Callable[["Database", Catalog, int], Iterable[Row]]
 """The database, the schema at the moment that is read, and the last transaction that can be seen → rows."""
@@ -299,6 +299,8 @@ def _constraint_column_usage(database: Database, catalog: Catalog, until: int) -
     for table, constraint in _constraints(catalog):
         target, columns = table, getattr(constraint, "columns", ())
         if isinstance(constraint, Check):
+            from eventdb.sql.definition.references import column_mentioned
+
             columns = [c.id for c in table.visible if column_mentioned(constraint.expression, c.name)]
         if isinstance(constraint, ForeignKey):
             target, columns = catalog.tables[constraint.referenced_table], constraint.referenced_columns

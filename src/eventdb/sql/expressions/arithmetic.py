@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import decimal
 import math
-import random
 from decimal import Decimal
 from functools import lru_cache
 from typing import NoReturn
@@ -345,4 +344,6 @@ def float_remainder(a: float, b: float) -> float:
 
 
 def random_float() -> float:
+    import random
+
     return random.random()

@@ -27,7 +27,7 @@ from eventdb.errors import (
 from eventdb.model.datatype import BOOLEAN, BYTEA, NULL, NUMERIC, TEXT, DataType, Kind
 from eventdb.model.record import replace
 from eventdb.sql.environment import Environment
-from eventdb.sql.expressions import calls, operators
+from eventdb.sql.expressions import operators
 from eventdb.sql.expressions.arithmetic import plain
 from eventdb.sql.expressions.bound import (
     Case,
@@ -327,6 +327,8 @@ class Binder:
         return expr
 
     def function(self, node: ast.Function) -> Expr:
+        from eventdb.sql.expressions import calls  # with the library of functions
+
         return calls.bind_call(self, node)
 
     # ---- subqueries

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from datetime import UTC
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn, TypeVar
 
 from eventdb.errors import DatetimeFieldOverflow, InvalidDatetimeFormat, InvalidParameterValue, NotSupportedError
@@ -36,13 +36,23 @@ _TIME = (
     r"|(?P<H2>\d{2})(?P<M2>\d{2})(?P<S2>\d{2})(?:\.(?P<F2>\d+))?"
 )
 _ZONE = r"(?P<zone>[+-]\d{1,2}(?::?\d{2}(?::?\d{2})?)?|[A-Za-z_]+(?:/[A-Za-z0-9_+-]+){0,2})"
-_STAMP = re.compile(rf"\s*{_DATE}(?:(?:[Tt]|\s+)(?:{_TIME})\s*{_ZONE}?)?(?:\s*(?P<era>BC|AD|bc|ad))?\s*", re.ASCII)
-_CLOCK = re.compile(rf"\s*[Tt]?(?:{_TIME})\s*{_ZONE}?\s*", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d{1,2})(?::?(\d{2})(?::?(\d{2}))?)?", re.ASCII)
 _ABBREVIATIONS = {
     "utc": 0, "gmt": 0, "z": 0, "zulu": 0, "ut": 0, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
     "cet": 1, "cest": 2, "bst": 1, "wet": 0, "west": 1, "eet": 2, "eest": 3, "msk": 3, "jst": 9,
 }  # fmt: skip
+
+
+@cache
+def _stamp_pattern() -> re.Pattern[str]:  # not at import: it takes a millisecond
+    return re.compile(rf"\s*{_DATE}(?:(?:[Tt]|\s+)(?:{_TIME})\s*{_ZONE}?)?(?:\s*(?P<era>BC|AD|bc|ad))?\s*", re.ASCII)
+
+
+@cache
+def _clock_pattern() -> re.Pattern[str]:
+    return re.compile(rf"\s*[Tt]?(?:{_TIME})\s*{_ZONE}?\s*", re.ASCII)
+
+
 _T = TypeVar("_T", datetime.time, datetime.datetime, datetime.date)
 
 
@@ -150,7 +160,7 @@ def _stamp(text: str, what: str) -> tuple[datetime.datetime, datetime.tzinfo | N
         pass
     if text.strip().lower() == "epoch":
         return datetime.datetime(1970, 1, 1), UTC
-    match = _STAMP.fullmatch(text)
+    match = _stamp_pattern().fullmatch(text)
     if match is None:
         _invalid(text, what)
     day = _date_of(match, text)
@@ -221,7 +231,7 @@ def parse_timetz(text: str, zone: datetime.tzinfo) -> datetime.time:
 
 
 def _time(text: str, what: str) -> tuple[datetime.time, datetime.tzinfo | None]:
-    match = _CLOCK.fullmatch(text)
+    match = _clock_pattern().fullmatch(text)
     if match is None:
         try:
             moment, zone = _stamp(text, what)

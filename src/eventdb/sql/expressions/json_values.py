@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -11,15 +10,16 @@ from typing import Any
 
 from eventdb.errors import InvalidParameterValue, InvalidTextRepresentation
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.late import Late
 from eventdb.sql.expressions import values
 
-_DECODER = json.JSONDecoder(parse_float=Decimal)
+json: Any = Late("json")
 _MISSING = object()
 
 
 @lru_cache(maxsize=64)
 def _loaded(text: str) -> Any:
-    return _DECODER.decode(text)
+    return json.loads(text, parse_float=Decimal)
 
 
 def loads(text: str) -> Any:

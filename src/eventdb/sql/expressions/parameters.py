@@ -12,7 +12,6 @@ import datetime
 import decimal
 import enum
 import itertools
-import json
 import math
 import struct
 import uuid
@@ -43,9 +42,11 @@ from eventdb.model.datatype import (
     DataType,
     Kind,
 )
+from eventdb.model.late import Late
 from eventdb.model.value import Interval
 from eventdb.sql.expressions import arithmetic, datetimes, values
 
+json: Any = Late("json")
 UTC = datetime.UTC
 _NONE = type(None)
 
@@ -478,7 +479,7 @@ def to_python(datatype: DataType) -> Callable[[Any], Any] | None:
     JSON is parsed; CHAR(n), kept without its blanks, is padded.
     """
     if datatype.kind is Kind.JSON:
-        return json.loads
+        return json.loads  # type: ignore[no-any-return]
     if datatype.kind is Kind.CHAR and datatype.length is not None:
         length = datatype.length
         return lambda text: text.ljust(length)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import binascii
 import datetime
 import decimal
-import json
 import math
 import re
 import struct
@@ -20,9 +19,11 @@ from typing import Any, NoReturn
 
 from eventdb.errors import InvalidTextRepresentation, NumericValueOutOfRange, StringDataRightTruncation
 from eventdb.model.datatype import INTEGER_RANGES, DataType, Kind
+from eventdb.model.late import Late
 from eventdb.sql.expressions import datetimes, intervals
 from eventdb.sql.expressions.arithmetic import REAL_MAX, fit_numeric, plain
 
+json: Any = Late("json")
 _TRUE = frozenset(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"))
 _FALSE = frozenset(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"))
 _INTEGER = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[oO][0-7]+|0[bB][01]+|\d+(?:_\d+)*)\s*", re.ASCII)
@@ -156,7 +157,7 @@ def parse_json(text: str) -> str:
 def dump_json(value: Any) -> str:
     """JSON text of a Python value (what json.dumps takes, plus Decimal, datetimes, UUID as strings). Raises InvalidTextRepresentation."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)  # type: ignore[no-any-return]
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidTextRepresentation(f"a {type(value).__name__} has no JSON form: {error}") from None
 

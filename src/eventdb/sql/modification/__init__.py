@@ -6,26 +6,14 @@ other rows (PRIMARY KEY, UNIQUE, FOREIGN KEY) is described by `effects.Effects` 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventdb.errors import InternalError
 from eventdb.sql.environment import Environment
-from eventdb.sql.modification.delete import prepare_delete, prepare_truncate
-from eventdb.sql.modification.insert import prepare_insert
-from eventdb.sql.modification.prepared import (
-    PreparedDelete,
-    PreparedInsert,
-    PreparedTruncate,
-    PreparedUpdate,
-    PreparedWrite,
-)
-from eventdb.sql.modification.update import prepare_update
 from eventdb.sql.parser import ast
 
-__all__ = [
-    "PreparedDelete", "PreparedInsert", "PreparedTruncate", "PreparedUpdate", "PreparedWrite", "modifies", "prepare_delete",
-    "prepare_insert", "prepare_truncate", "prepare_update", "prepare_write",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from eventdb.sql.modification.prepared import PreparedWrite
 
 Write = ast.Insert | ast.Update | ast.Delete | ast.Merge | ast.Truncate
 
@@ -37,7 +25,7 @@ def modifies(statement: Any) -> bool:
 
 
 def prepare_write(statement: Write | ast.Query, env: Environment) -> PreparedWrite | Any:
-    """Bind and compile any statement that changes rows: a PreparedWrite, or what `merge` and `with_writes` give, which are imported when
+    """Bind and compile any statement that changes rows: a PreparedWrite, or what `merge` and `with_writes` give. The modules are imported when
     they are needed."""
     if not env.apart and modifies(statement):
         from eventdb.sql.modification.with_writes import prepare_with
@@ -45,16 +33,24 @@ def prepare_write(statement: Write | ast.Query, env: Environment) -> PreparedWri
         return prepare_with(statement, env)
     match statement:
         case ast.Insert():
+            from eventdb.sql.modification.insert import prepare_insert
+
             return prepare_insert(statement, env)
         case ast.Update():
+            from eventdb.sql.modification.update import prepare_update
+
             return prepare_update(statement, env)
         case ast.Delete():
+            from eventdb.sql.modification.delete import prepare_delete
+
             return prepare_delete(statement, env)
         case ast.Merge():
             from eventdb.sql.modification.merge import prepare_merge
 
             return prepare_merge(statement, env)
         case ast.Truncate():
+            from eventdb.sql.modification.delete import prepare_truncate
+
             return prepare_truncate(statement, env)
         case _:
             raise InternalError(f"{type(statement).__name__} is no write")

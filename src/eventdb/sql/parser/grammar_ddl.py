@@ -7,7 +7,6 @@ from typing import Any
 from eventdb import errors
 from eventdb.model.record import replace
 from eventdb.sql.parser import ast
-from eventdb.sql.parser.rendering import render
 from eventdb.sql.parser.symbols import Actions, Symbols
 
 
@@ -330,6 +329,8 @@ class DefinitionRules(Actions):
         collation: tuple[str, ...] = ()
         if isinstance(expression, ast.Collate):
             collation, expression = expression.collation, expression.operand
+            from eventdb.sql.parser.rendering import render
+
             text = render(expression)
         p[0] = ast.IndexElement(expression, text, p[2], p[3], collation, position=p.at(1))
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from eventdb.model.catalog import Catalog
 from eventdb.model.record import Record
 from eventdb.model.schema import Index, Table
-from eventdb.sql.definition.rows import RowScope, bind, environment_for
 from eventdb.sql.expressions.bound import Column, Comparison, Expr, InList, IsNull, Logical
 from eventdb.sql.parser import ast, parse_expression
 from eventdb.sql.planner.walk import substitute
@@ -32,6 +31,8 @@ def _parsed(text: str) -> ast.Expression:
 
 def _over(relation: int, table: Table, text: str) -> Expr:
     """SQL text of an index as an expression over the rows of `relation`."""
+    from eventdb.sql.definition.rows import RowScope, bind, environment_for
+
     expr = bind(_parsed(text), RowScope(environment_for(Catalog(), text), [(table.name, table)], "index expression"))
     columns = {(0, c.slot): Column(c.datatype, relation, c.slot, c.name, nullable=c.nullable) for c in table.columns}
     return substitute(expr, dict(columns))
