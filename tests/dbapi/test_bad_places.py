@@ -150,9 +150,9 @@ class _RefusingFile(AppendFile):
         super().__init__(path)
         self.files = files
 
-    def write(self, data: bytes) -> None:
+    def write_at(self, offset: int, data: bytes) -> None:
         self.files.refuse("write to", self.path)
-        super().write(data)
+        super().write_at(offset, data)
 
 
 WRITES: list[tuple[str, Callable[[eventdb.Connection], Any]]] = [
@@ -301,9 +301,9 @@ class _InterruptedFile(AppendFile):
         super().__init__(path)
         self.files = files
 
-    def write(self, data: bytes) -> None:
+    def write_at(self, offset: int, data: bytes) -> None:
         self.files.count()
-        super().write(data)
+        super().write_at(offset, data)
         self.files.count()
 
     def sync(self) -> None:

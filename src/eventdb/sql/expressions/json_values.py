@@ -158,7 +158,7 @@ def json_valid(text: str) -> bool:
 
 
 def json_pretty(text: str) -> str:
-    return json.dumps(_numbers(loads(text)), indent=4, ensure_ascii=False)
+    return json.dumps(_numbers(loads(text)), indent=4, ensure_ascii=False)  # type: ignore[no-any-return]
 
 
 def _numbers(value: Any) -> Any:
@@ -180,7 +180,7 @@ def _stripped(value: Any) -> Any:
 
 
 def quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)  # type: ignore[no-any-return]
 
 
 def writer(datatype: DataType) -> Callable[[Any], str]:
