@@ -139,6 +139,10 @@ class RecordingTable:
             self._reads.keys.add(key)
         return self._inner.versions(first, last, key)
 
+    def history(self, first: int, last: int, key: Key) -> Sequence[Row]:
+        self._reads.keys.add(key)
+        return self._inner.history(first, last, key)
+
     def index(self, index_id: int) -> IndexReader:
         return RecordingIndex(self._inner.index(index_id), index_id, self._reads)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from eventdb.errors import CannotCoerce, DataError, DatatypeMismatch, NotSupportedError
+from eventdb.model.catalog import Catalog
 from eventdb.model.schema import Column, Table
 from eventdb.sql.expressions import bound
 from eventdb.sql.reader import Key, Row, StateReader, TableReader, Version
@@ -20,7 +21,8 @@ Layout = Callable[[Any, Row], Row]
 class Rewritten:
     """A table with its earlier storages: `versions` gives theirs too. Everything else is the table's own."""
 
-    def __init__(self, newest: TableReader, table: Table, earlier: Sequence[tuple[TableReader, Layout]], execution: Any) -> None:
+    def __init__(self, newest: TableReader, table: Table, earlier: Sequence[tuple[TableReader, Layout, bool]], execution: Any) -> None:
+        """`earlier`: readers of the storages, what lays out their rows, and whether their keys are keys of now."""
         self._newest = newest
         self._table = table
         self._earlier = earlier
@@ -33,12 +35,12 @@ class Rewritten:
         """Versions alive at some position in [first, last]; those of earlier storages first. Raises NotSupportedError where a value of one
         has no form in the column's present type."""
         slots = self._table.key_slots
-        for reader, layout in self._earlier:
+        for reader, layout, same in self._earlier:
             of_key: list[Version] = []
-            for batch in reader.versions(first, last):
+            for batch in reader.versions(first, last, key if same else None):
                 # what a transaction made and rewrote itself never was a version
                 found = [(end, self._laid(layout, row)) for end, row in batch if end is None or row[0] < end]
-                if key is not None:
+                if key is not None and not same:
                     if len(slots) == 1:
                         found = [version for version in found if (value := version[1][slots[0]]) is key or value == key]
                     else:
@@ -51,6 +53,10 @@ class Rewritten:
                 # one key of now may have been several then, so their versions lie in another order
                 yield sorted(of_key, key=lambda version: version[1][0])
         yield from self._newest.versions(first, last, key)
+
+    def history(self, first: int, last: int, key: Key) -> Sequence[Row]:
+        """The rows of `versions` of one key."""
+        return [row for batch in self.versions(first, last, key) for _, row in batch]
 
     def _laid(self, layout: Layout, row: Row) -> Row:
         try:
@@ -65,19 +71,36 @@ class Rewritten:
 def with_earlier(reader: StateReader, newest: TableReader, table: Table, span: tuple[int, int], execution: Any) -> TableReader:
     """`newest`, the reader of `table`, with the storages that the table had earlier in the span."""
     first, last = span
-    earlier = []
+    catalog = reader.catalog_at(last)
+    known = catalog.storages_before.get(table.id)
+    if known is None:
+        known = catalog.storages_before[table.id] = _storages_before(reader, catalog, table)
+    if not known or known[0][0] < first:
+        return newest
+    earlier = [(reader.table(then, last), _layout(then, table), _same_keys(then, table)) for until, then in known if until >= first]
+    return Rewritten(newest, table, earlier[::-1], execution)
+
+
+def _storages_before(reader: StateReader, catalog: Catalog, table: Table) -> list[tuple[int, Table]]:
+    """The storages that a table of `catalog` had earlier, as `Catalog.storages_before` keeps them."""
+    found = []
     storages = {table.storage}
-    at = last
-    while at >= first:
-        catalog = reader.catalog_at(at)
+    at = catalog.version[0] - 1
+    while at >= 0:
+        catalog, later = reader.catalog_at(at), catalog
         then = catalog.tables.get(table.id)
-        if then is None:
+        if then is None or catalog is later:
             break
         if then.storage not in storages:
             storages.add(then.storage)
-            earlier.append((reader.table(then, last), _layout(then, table)))
+            found.append((at, then))
         at = min(at, catalog.version[0]) - 1
-    return Rewritten(newest, table, earlier[::-1], execution) if earlier else newest
+    return found
+
+
+def _same_keys(old: Table, new: Table) -> bool:
+    """Whether equal keys of the two are the same row's."""
+    return old.key == new.key and all(old.by_id[i].datatype == new.by_id[i].datatype for i in old.key)
 
 
 def _layout(old: Table, new: Table) -> Layout:

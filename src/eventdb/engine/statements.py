@@ -308,7 +308,10 @@ def positions_of(variant: Variant, execution: Execution, values: tuple[Any, ...]
     """The statement's own position and those of its moments; None where one falls into another schema than the variant was bound in."""
     reader, since = execution.reader, variant.since
     if since is not None and len(variant.moments) == 1:
-        position = variant.moments[0].resolve(execution, values, reader)
+        time = variant.moments[0]
+        if time.number is not None and type(number := time.number(execution, values)) is int and since <= number < reader.number:
+            return execution.positions[0], (number, number)
+        position = time.resolve(execution, values, reader)
         if position[1] is not None and position[1] >= since:
             return execution.positions[0], position
     found = [execution.positions[0]]

@@ -57,6 +57,8 @@ class PreparedTime(Record):
     kind: str
     start: PreparedMoment | None
     end: PreparedMoment | None
+    number: Constant | None = None
+    """What computes the transaction of AS OF TRANSACTION, unchecked; None for other clauses."""
 
     def resolve(self, execution: Any, values: tuple[Any, ...], reader: StateReader) -> Position:
         """(first, last)."""
@@ -112,7 +114,8 @@ def prepare_moment(moment: ast.Moment, env: Environment) -> PreparedMoment:
 def prepare_time(clause: ast.SystemTime, env: Environment) -> PreparedTime:
     start = None if clause.start is None else prepare_moment(clause.start, env)
     end = None if clause.end is None else prepare_moment(clause.end, env)
-    return PreparedTime(clause.kind, start, end)
+    number = start.value if start is not None and end is None and start.transaction else None
+    return PreparedTime(clause.kind, start, end, number)
 
 
 class MomentBinder:

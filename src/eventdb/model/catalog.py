@@ -39,6 +39,12 @@ class Catalog(Record, derived=True):
         return self.next_temporary if schema == TEMPORARY_SCHEMA else self.next_id
 
     @cached_property
+    def storages_before(self) -> dict[int, list[tuple[int, Table]]]:
+        """The earlier storages of tables by the tables' ids, for those that find them out: (the last transaction that used it, the table as
+        it was then), the newest first."""
+        return {}
+
+    @cached_property
     def names(self) -> dict[tuple[str, str], Relation]:
         """(schema, name) → object, over all kinds."""
         return {

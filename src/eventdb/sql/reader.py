@@ -74,6 +74,10 @@ class TableReader(Protocol):
         """Versions alive at some position in [first, last], of all rows or of the one with `key`, by key and then by start."""
         ...
 
+    def history(self, first: int, last: int, key: Key) -> Sequence[Row]:
+        """The rows of the versions of one key, without their ends."""
+        ...
+
     def index(self, index_id: int) -> IndexReader: ...
 
 

@@ -125,22 +125,26 @@ class Tree:
     def ceiling(self, bound: Any) -> tuple[Any, Any] | None:
         """The first entry >= bound."""
         node = self.root
-        right = None
         while (kids := node.kids) is not None:
-            i = bisect_right(node.keys, bound)
-            node = kids[i]
-            i += 1
-            if i < len(kids):
-                right = kids[i]
+            node = kids[bisect_right(node.keys, bound)]
         keys = node.keys
         i = bisect_left(keys, bound)
         if i < len(keys):
             return keys[i], node.vals[i]
-        if right is None:
-            return None
-        while (kids := right.kids) is not None:
-            right = kids[0]
-        return right.keys[0], right.vals[0]
+        for keys, vals, i, _ in self.slices(bound):
+            return keys[i], vals[i]
+        return None
+
+    def at_or_after(self, bound: Any) -> Any:
+        """The value of the first entry >= bound, None if there is none."""
+        node = self.root
+        while (kids := node.kids) is not None:
+            node = kids[bisect_right(node.keys, bound)]
+        i = bisect_left(node.keys, bound)
+        if i < len(node.keys):
+            return node.vals[i]
+        found = self.ceiling(bound)
+        return None if found is None else found[1]
 
     def between(self, low: Any, high: Any) -> tuple[list[Any], list[Any]]:
         """The entries low <= key < high, as new lists of keys and values; for ranges that are short."""
@@ -156,6 +160,21 @@ class Tree:
         for keys, vals, i, j in self.slices(low, high, False, True):
             found[0].extend(keys[i:j])
             found[1].extend(vals[i:j])
+        return found
+
+    def values(self, low: Any, high: Any) -> list[Any]:
+        """The values of low <= key < high, as a new list; for ranges that are short."""
+        node = self.root
+        while (kids := node.kids) is not None:
+            node = kids[bisect_right(node.keys, low)]
+        keys = node.keys
+        i = bisect_left(keys, low)
+        j = bisect_left(keys, high, i)
+        if j < len(keys):
+            return node.vals[i:j]  # type: ignore[no-any-return]
+        found: list[Any] = []
+        for _, vals, i, j in self.slices(low, high, False, True):
+            found += vals[i:j]
         return found
 
     def last(self) -> tuple[Any, Any] | None:

@@ -20,9 +20,10 @@ class PageReference(Protocol):
 
 
 class Leaf:
-    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none."""
+    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none. `seen`: what a reader found on a page
+    that nobody will edit any more, and wants to find again (see `readers.PastTable`)."""
 
-    __slots__ = ("keys", "owner", "ref", "vals")
+    __slots__ = ("keys", "owner", "ref", "seen", "vals")
     kids = None
     shared = False
 
@@ -31,6 +32,7 @@ class Leaf:
         self.keys = keys
         self.vals = vals
         self.ref: PageReference | None = None
+        self.seen: tuple[int, list[Any]] | None = None
 
     def copy(self, owner: object) -> Leaf:
         return Leaf(owner, self.keys[:], self.vals[:])
@@ -83,6 +85,7 @@ class LazyLeaf(Leaf):
             raise AttributeError(name)
         assert self.ref is not None
         self.keys, self.vals = self.ref.load_leaf()
+        self.seen = None
         self.__class__ = Leaf  # type: ignore[assignment]
         return getattr(self, name)
 

@@ -15,7 +15,7 @@ from typing import Any
 from eventdb.errors import InternalError
 from eventdb.model.schema import Table
 from eventdb.model.value import MAX_KEY
-from eventdb.storage.btree import Slice, Tree
+from eventdb.storage.btree import Leaf, Slice, Tree
 from eventdb.storage.flat import Flat, flat
 from eventdb.storage.index import Entry, IndexData
 from eventdb.storage.table import TableData, row_key
@@ -117,6 +117,22 @@ class _Reader:
         if row is not None and row[0] <= last and (data.closed_at is None or data.closed_at > first):
             found.append((data.closed_at, row))
         return found
+
+    def history(self, first: int, last: int, key: Key) -> Sequence[Row]:
+        """The rows of `versions` of one key."""
+        if first > 0:
+            return [row for batch in self.versions(first, last, key) for _, row in batch]
+        if self._normal is not None:
+            key = self._normal(key)
+        data = self._data
+        bound = data.shape.versions.bound
+        rows = data.past.values(bound(key, False), bound(key, True))
+        row = data.live.get(key)
+        if row is not None:
+            rows.append(row)
+        if rows and rows[-1][0] > last:
+            rows = [row for row in rows if row[0] <= last]
+        return self._padded(rows)
 
     def _finished(self, found: list[Version]) -> list[Version]:
         if self._tails is None:
@@ -262,13 +278,19 @@ class LiveIndex:
 
 
 class PastTable(_Reader):
-    """A table as it was after transaction `number`."""
+    """A table as it was after transaction `number`.
 
-    __slots__ = ("_number",)
+    What a scan of all rows finds on a page stays with the page until another position is asked for: a second scan at the same position,
+    also after commits that left the page alone, costs what one of the present costs.
+    """
 
-    def __init__(self, data: TableData, table: Table, number: int) -> None:
+    __slots__ = ("_number", "_unchanging")
+
+    def __init__(self, data: TableData, table: Table, number: int, unchanging: bool = False) -> None:
+        """`unchanging`: nobody will edit these trees."""
         super().__init__(data, table)
         self._number = number
+        self._unchanging = unchanging
         self.get = _getter(data, number) if self._tails is None and self._normal is None else self._get
 
     def _get(self, key: Key) -> Row | None:
@@ -315,16 +337,22 @@ class PastTable(_Reader):
 
     def unordered(self) -> Iterator[Sequence[Row]]:
         """All rows in any order, in lists: those that are still live, then those that have gone since."""
+        for tree, alive in ((self._data.live, _begun), (self._data.past, self._alive())):
+            for leaf in tree.leaves():
+                rows = self._found(leaf, alive)
+                if rows:
+                    yield self._padded(rows)
+
+    def _found(self, leaf: Leaf, alive: Callable[[Sequence[Any], Sequence[Row], int], list[Row]]) -> list[Row]:
         number = self._number
-        for leaf in self._data.live.leaves():
-            rows = [row for row in leaf.vals if row[0] <= number]
-            if rows:
-                yield self._padded(rows)
-        alive = self._alive()
-        for leaf in self._data.past.leaves():
-            rows = alive(leaf.keys, leaf.vals, number)
-            if rows:
-                yield self._padded(rows)
+        rows = leaf.vals  # first, for that loads a page
+        seen = leaf.seen
+        if seen is not None and seen[0] == number:
+            return seen[1]
+        found = alive(leaf.keys, rows, number)
+        if self._unchanging:
+            leaf.seen = (number, found)
+        return found
 
     def _alive(self) -> Callable[[Sequence[Any], Sequence[Row], int], list[Row]]:
         data = self._data
@@ -405,18 +433,18 @@ def _held(piece: Slice, number: int) -> list[Entry]:
 def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
     """What finds the row of a key at a position: where there are more past versions than rows, among those first."""
     live, first_past = data.live.get, data.past.count > data.live.count
-    ceiling, of, key_of = data.past.ceiling, data.shape.versions.of, data.shape.key_of
+    at_or_after, of, key_of = data.past.at_or_after, data.shape.versions.of, data.shape.key_of
     after = number + 1
 
     def get(key: Key) -> Row | None:
         row: Row | None
-        version: Row
+        version: Row | None
         if not first_past:
             row = live(key)
             if row is not None and row[0] <= number:
                 return row
         try:
-            found = ceiling(of(key, after))
+            version = at_or_after(of(key, after))
         except TypeError:
             # asked for among integers, and no integer
             try:
@@ -424,7 +452,7 @@ def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
             except (TypeError, ValueError, OverflowError):
                 return None
             return get(whole) if whole == key else None
-        if found is not None and key_of(version := found[1]) == key:
+        if version is not None and key_of(version) == key:
             return version if version[0] <= number else None
         if first_past:
             row = live(key)
@@ -433,6 +461,10 @@ def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
         return None
 
     return get
+
+
+def _begun(_: Sequence[Any], rows: Sequence[Row], number: int) -> list[Row]:
+    return [row for row in rows if row[0] <= number]
 
 
 def _past_of_entry(entry: Entry, after: bool) -> Entry:

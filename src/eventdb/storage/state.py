@@ -68,7 +68,7 @@ class State:
             raise InternalError(f'table "{table.name}" has no storage {table.storage} in this state')
         if at is None or at >= self.number:
             return LiveTable(data, table, True)
-        return PastTable(data, table, at)
+        return PastTable(data, table, at, True)
 
     def catalog_at(self, number: int) -> Catalog:
         """The catalog as it stood after transaction `number`."""

@@ -313,6 +313,8 @@ class Generator(expressions.SourceEmitter):
                 keys = f"distinct_keys(({', '.join(self.key_of(key) for key in node.keys)},))"
             return [For(f"r{n}", f"{table}.get_many({keys})", note=f"KeyLookup {node.alias}")]
         before, (key,) = self.guarded(node.keys)
+        if node.versions and (n, END) not in need:
+            return [*before, For(f"r{n}", f"history({table}, cx.positions[{node.moment}], {key})", note=f"versions of {node.alias}")]
         if self.reads_versions(node, need):
             batches = For(f"b{n}", f"versions({table}, cx.positions[{node.moment}], {key})", note=f"versions of {node.alias}")
             return [*before, batches, For(f"e{n}, r{n}", f"b{n}")]

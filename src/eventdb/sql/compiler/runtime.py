@@ -78,6 +78,16 @@ def versions(table: Any, span: tuple[int | None, int | None], key: Any = None) -
     return ([(None, row) for row in batch] for batch in table.unordered())
 
 
+def history(table: Any, span: tuple[int | None, int | None], key: Any) -> Sequence[Any]:
+    """The rows of one key over a span of transactions."""
+    first, last = span
+    if first is not None:
+        found: Sequence[Any] = table.history(first, last, key)
+        return found
+    row = table.get(key)
+    return () if row is None else (row,)
+
+
 def distinct_keys(keys: Iterable[Any]) -> list[Any]:
     """Keys without repetition and without those that hold a NULL."""
     return [k for k in dict.fromkeys(keys) if k is not None and not (type(k) is tuple and None in k)]
