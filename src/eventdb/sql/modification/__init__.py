@@ -25,7 +25,7 @@ def modifies(statement: Any) -> bool:
 
 
 def prepare_write(statement: Write | ast.Query, env: Environment) -> PreparedWrite | Any:
-    """Bind and compile any statement that changes rows: a PreparedWrite, or what `merge` and `with_writes` give. The modules are imported when
+    """Bind and compile any statement that changes rows: a PreparedWrite, or what `merge` and `with_writes` give. Modules are imported when
     they are needed."""
     if not env.apart and modifies(statement):
         from eventdb.sql.modification.with_writes import prepare_with
