@@ -118,6 +118,32 @@ def test_everything_there_is_comes_again() -> None:
         one.close()
 
 
+def test_defaults_follow_their_sequence() -> None:
+    """However it was renamed and moved, a default goes on taking its values; and what it takes them from cannot be dropped."""
+    connection = eventdb.connect(":memory:", autocommit=True)
+    connection.executescript("""
+        CREATE SEQUENCE s;
+        CREATE TABLE t (a INTEGER DEFAULT nextval('s') * 10, b INTEGER DEFAULT nextval('public.s'), n SERIAL, v INTEGER);
+        INSERT INTO t (v) VALUES (1);
+        ALTER SEQUENCE s RENAME TO "S 2";
+        CREATE SCHEMA x;
+        ALTER SEQUENCE "S 2" SET SCHEMA x;
+        INSERT INTO t (v) VALUES (2);
+        ALTER SCHEMA x RENAME TO "y";
+        ALTER SEQUENCE t_n_seq RENAME TO other;
+        INSERT INTO t (v) VALUES (3);
+    """)
+    rows = [(10, 2, 1, 1), (30, 4, 2, 2), (50, 6, 3, 3)]
+    other = reloaded(connection)
+    for one in (connection, other):
+        assert one.execute("SELECT * FROM t ORDER BY v").fetchall() == rows
+        with pytest.raises(eventdb.ProgrammingError, match="other objects depend on it"):
+            one.execute('DROP SEQUENCE y."S 2"')
+        one.execute('DROP SEQUENCE y."S 2" CASCADE')
+        assert one.execute("INSERT INTO t (v) VALUES (4) RETURNING *").fetchall() == [(None, None, 4, 4)]
+        one.close()
+
+
 def test_the_past_as_it_was() -> None:
     """The schema and the sequences of then."""
     connection = eventdb.connect(":memory:", autocommit=True)

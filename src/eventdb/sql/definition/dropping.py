@@ -14,6 +14,7 @@ from eventdb.model.event import Event, IndexDropped, SchemaDropped, SequenceDrop
 from eventdb.model.record import replace
 from eventdb.model.schema import DEFAULT_SCHEMA, Index, Relation, Sequence, Table, View
 from eventdb.sql.definition.names import KINDS, find, spelled
+from eventdb.sql.definition.references import sequence_mentioned
 from eventdb.sql.definition.schemas import refuse_reserved
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
@@ -119,7 +120,11 @@ def _another(catalog: Catalog, index: Index) -> bool:
 
 def _sequence_removal(sequence: Sequence, env: Environment, cascade: bool, position: int) -> list[Event]:
     events: list[Event] = []
-    users = [(t, c) for t in env.catalog.tables.values() for c in t.columns if c.sequence_id == sequence.id]
+    named = (sequence.schema, sequence.name)
+    users = [
+        (t, c) for t in env.catalog.tables.values() for c in t.columns
+        if c.sequence_id == sequence.id or (c.sequence_id is None and sequence_mentioned(c.default, named))
+    ]  # fmt: skip
     for table, column in users:
         if column.identity is not None:
             raise DependentObjectsStillExist(
@@ -129,7 +134,9 @@ def _sequence_removal(sequence: Sequence, env: Environment, cascade: bool, posit
         if not cascade:
             text = f"default value for column {column.name} of table {table.name} depends on sequence {sequence.name}"
             refuse(f"sequence {sequence.name}", [text], env, position)
-        columns = tuple(replace(c, default=None, sequence_id=None) if c.id == column.id else c for c in table.columns)
+    going = {(table.id, column.id) for table, column in users}
+    for table in {table.id: table for table, _ in users}.values():
+        columns = tuple(replace(c, default=None, sequence_id=None) if (table.id, c.id) in going else c for c in table.columns)
         events.append(TableAltered(replace(table, columns=columns)))
     return [*events, SequenceDropped(sequence.id)]
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from eventdb.model import record
-from eventdb.model.schema import Table, View
+from eventdb.model.schema import DEFAULT_SCHEMA, Table, View
 from eventdb.sql.definition.names import find
 from eventdb.sql.environment import Environment
+from eventdb.sql.expressions.functions import name_parts
 from eventdb.sql.parser import ast, parse_expression, parse_query, render
+from eventdb.sql.parser.render_core import dotted
 
 
 def rewrite(node: Any, change: Callable[[ast.Node], ast.Node | None]) -> Any:
@@ -153,6 +155,39 @@ def table_renamed(text: str | None, new: str) -> str | None:
     def change(node: ast.Node) -> ast.Node | None:
         if isinstance(node, ast.Name) and len(node.parts) > 1:
             return record.replace(node, parts=(node.parts[-1],))
+        return None
+
+    return render(rewrite(parse_expression(text), change))
+
+
+_SEQUENCE_FUNCTIONS = ("nextval", "currval", "setval")
+
+
+def _sequence_named(node: ast.Node) -> tuple[str, str] | None:
+    """(schema, name) of the sequence that a call of nextval, currval or setval is about, None for any other node."""
+    if not isinstance(node, ast.Function) or node.name[-1] not in _SEQUENCE_FUNCTIONS or not node.arguments:
+        return None
+    said = node.arguments[0]
+    if not isinstance(said, ast.Literal) or not isinstance(said.value, str):
+        return None
+    parts = name_parts(said.value)
+    return (parts[0], parts[-1]) if len(parts) > 1 else (DEFAULT_SCHEMA, parts[-1])
+
+
+def sequence_mentioned(text: str | None, sequence: tuple[str, str]) -> bool:
+    """Whether a default takes values of the sequence of that schema and name."""
+    return text is not None and any(_sequence_named(node) == sequence for node in nodes(parse_expression(text)))
+
+
+def sequence_renamed(text: str | None, old: tuple[str, str], new: tuple[str, str]) -> str | None:
+    """A default after a sequence got another schema or name."""
+    if text is None or not sequence_mentioned(text, old):
+        return text
+    literal = ast.Literal(dotted(new))
+
+    def change(node: ast.Node) -> ast.Node | None:
+        if isinstance(node, ast.Function) and _sequence_named(node) == old:
+            return record.replace(node, arguments=(literal, *node.arguments[1:]))
         return None
 
     return render(rewrite(parse_expression(text), change))

@@ -18,7 +18,7 @@ from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, Index, Relatio
 from eventdb.sql.definition.dropping import dependent_views
 from eventdb.sql.definition.names import RESERVED_SCHEMAS, check_name, find_column, names_in
 from eventdb.sql.definition.queries import prepare_query
-from eventdb.sql.definition.references import column_renamed, mentions, names_renamed, relation_renamed, table_renamed
+from eventdb.sql.definition.references import column_renamed, mentions, names_renamed, relation_renamed, sequence_renamed, table_renamed
 from eventdb.sql.definition.schemas import refuse_reserved
 from eventdb.sql.definition.tables import check_column_name
 from eventdb.sql.environment import Environment
@@ -143,12 +143,14 @@ def _moved_index(index: Index, name: str, env: Environment) -> list[Event]:
 
 def _moved_sequence(sequence: Sequence, schema: str, name: str, env: Environment) -> list[Event]:
     events: list[Event] = [SequenceCreated(replace(sequence, schema=schema, name=name))]
+    old, new = (sequence.schema, sequence.name), (schema, name)
     for table in env.catalog.tables.values():
-        if any(c.sequence_id == sequence.id and c.default is not None for c in table.columns):
-            columns = tuple(
-                replace(c, default=f"nextval('{schema}.{name}')") if c.sequence_id == sequence.id and c.default is not None else c
-                for c in table.columns
-            )
+        columns = tuple(
+            replace(c, default=f"nextval('{schema}.{name}')") if c.sequence_id == sequence.id and c.default is not None
+            else replace(c, default=sequence_renamed(c.default, old, new))
+            for c in table.columns
+        )  # fmt: skip
+        if columns != table.columns:
             events.append(TableAltered(replace(table, columns=columns)))
     return events
 
@@ -198,6 +200,7 @@ def rename_schema(old: str, new: str, env: Environment, position: int) -> list[E
             for view in [v for v in views.values() if item.id in v.depends_on]:
                 views[view.id] = replace(view, query=relation_renamed(view.query, (old, item.name), (new, item.name)))
     events: list[Event] = [SchemaCreated(new, env.catalog.schemas[old])]
+    tables = dict(env.catalog.tables)
     for item in inside:
         match item:
             case Table():
@@ -205,11 +208,17 @@ def rename_schema(old: str, new: str, env: Environment, position: int) -> list[E
                     replace(c, default=(c.default or "").replace(f"'{old}.", f"'{new}.")) if c.sequence_id is not None and c.default else c
                     for c in item.columns
                 )
-                events.append(TableAltered(replace(item, schema=new, columns=columns)))
+                tables[item.id] = replace(item, schema=new, columns=columns)
             case Index():
                 events.append(IndexCreated(replace(item, schema=new)))
             case Sequence():
                 events.append(SequenceCreated(replace(item, schema=new)))
+    for sequence in [o for o in inside if isinstance(o, Sequence)]:
+        before, now = (old, sequence.name), (new, sequence.name)
+        for table in tables.values():
+            columns = tuple(replace(c, default=sequence_renamed(c.default, before, now)) for c in table.columns)
+            tables[table.id] = replace(table, columns=columns)
+    events += [TableAltered(table) for table in tables.values() if table != env.catalog.tables[table.id]]
     for view in views.values():
         after = replace(view, schema=new if view.schema == old else view.schema)
         if after != env.catalog.views[view.id]:
