@@ -14,7 +14,7 @@ from eventdb.model.record import replace
 from eventdb.model.schema import ForeignKey, Index, Relation, Sequence, Table, Unique, View
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique
 from eventdb.sql.definition.dropping import refuse
-from eventdb.sql.definition.names import find, find_table, spelled
+from eventdb.sql.definition.names import find, find_table, searched, spelled, split
 from eventdb.sql.definition.renaming import check_target_schema, moved, rename_column, rename_constraint, rename_schema
 from eventdb.sql.definition.sequences import alter_sequence
 from eventdb.sql.environment import Environment, Execution
@@ -156,6 +156,12 @@ def alter_object(txn: Transaction, statement: ast.AlterObject, env: Environment)
         _apply_all(txn, rename_schema(name.parts[-1], action.new_name, env, name.position))
         return
     found = find(env, name)
+    if found is None and statement.kind == "index" and isinstance(action, ast.Rename):
+        keyed = _clustered_by(name, env)
+        if keyed is not None:
+            renamed = ast.RenameConstraint(name.parts[-1], action.new_name, position=action.position)
+            _apply_all(txn, rename_constraint(keyed, renamed, env))
+            return
     if found is None:
         if statement.if_exists:
             return
@@ -169,6 +175,16 @@ def alter_object(txn: Transaction, statement: ast.AlterObject, env: Environment)
     else:
         assert isinstance(found, Sequence)
         _apply_all(txn, alter_sequence(found, action, env))
+
+
+def _clustered_by(name: ast.QualifiedName, env: Environment) -> Table | None:
+    """The table whose primary key has that name and is no index, but the order in which it is kept."""
+    schema, last = split(name, env)
+    for table in env.catalog.tables.values():
+        key = table.primary_key
+        if key is not None and key.index_id is None and key.name == last and table.schema in ((schema,) if schema else searched(env)):
+            return table
+    return None
 
 
 def _rename_or_move(txn: Transaction, found: Relation, action: ast.Rename | ast.SetSchema, env: Environment) -> None:

@@ -11,8 +11,8 @@ from eventdb.engine.history import with_earlier
 from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
 from eventdb.model import clock
 from eventdb.model.event import SequenceAdvanced
+from eventdb.model.schema import TEMPORARY_SCHEMA, Table
 from eventdb.model.schema import Sequence as SequenceDefinition
-from eventdb.model.schema import Table
 from eventdb.model.transaction import END_OF_TIME, datetime_of
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.reader import StateReader, TableReader
@@ -124,7 +124,7 @@ class Execution:
     def setting(self, name: str) -> str | None:
         if name == "current_schema":  # where an object without a schema is made
             known = self.reader.catalog.schemas
-            return next((schema for schema in self.session.search_path if schema in known), None)
+            return next((schema for schema in self.session.search_path if schema in known or schema == TEMPORARY_SCHEMA), None)
         return self.session.settings.get(name)
 
     def _writing(self) -> Transaction:

@@ -92,6 +92,8 @@ def creation_schema(env: Environment, name: ast.QualifiedName, temporary: bool =
         raise InvalidTableDefinition("cannot create temporary relation in non-temporary schema").at(name.position, env.text)
     if schema is None:
         for candidate in env.search_path:
+            if candidate == TEMPORARY_SCHEMA:
+                return candidate
             if candidate in env.catalog.schemas and candidate not in RESERVED_SCHEMAS:
                 return candidate
         raise InvalidSchemaName("no schema has been selected to create in").at(name.position, env.text)
