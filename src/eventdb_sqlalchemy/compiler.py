@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,16 @@ class EventDBIdentifierPreparer(compiler.IdentifierPreparer):
 
 class EventDBCompiler(compiler.SQLCompiler):
     """SQL as eventdb speaks it, which is PostgreSQL's for the most part."""
+
+    # parameters
+
+    def bindparam_string(self, name: str, **kw: Any) -> str:  # type: ignore[override]
+        """`:name`; what cannot stand in the name of a parameter is spelled out in it."""
+        if kw.get("escaped_from") is None and not name.isidentifier():
+            clean = re.sub(r"\W", lambda found: f"_{ord(found[0]):x}_", name)
+            kw["escaped_from"] = name
+            name = f"n{clean}" if clean[0].isdigit() else clean
+        return super().bindparam_string(name, **kw)
 
     # expressions
 

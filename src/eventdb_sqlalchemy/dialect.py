@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import exc, pool, schema
+from sqlalchemy import exc, pool, schema, util
 from sqlalchemy.engine import URL, default
 from sqlalchemy.engine.interfaces import BindTyping
 
@@ -58,8 +58,13 @@ class EventDBExecutionContext(default.DefaultExecutionContext):
         return self._dbapi_connection.cursor()
 
     def fire_sequence(self, seq: Any, type_: Any) -> Any:
-        compiler: Any = self.dialect.statement_compiler(self.dialect, None)
-        return self._execute_scalar(f"SELECT {compiler.visit_sequence(seq)}", type_)
+        preparer: Any = self.identifier_preparer
+        name = preparer.format_sequence(seq).replace("'", "''")
+        return self._execute_scalar(f"SELECT nextval('{name}')", type_)
+
+    def create_server_side_cursor(self) -> Any:
+        """Every cursor reads its rows while they are fetched; this one says so."""
+        return self.dialect.streaming_cursor(self._dbapi_connection.dbapi_connection)  # type: ignore[attr-defined]
 
 
 class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
@@ -84,6 +89,7 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
     supports_native_uuid = True
     returns_native_bytes = True
 
+    max_identifier_length = 255
     supports_alter = True
     supports_comments = True
     supports_constraint_comments = True
@@ -131,6 +137,16 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
         import eventdb
 
         return eventdb
+
+    @util.memoized_property
+    def streaming_cursor(self) -> type[Any]:
+        """The class of the cursors of `stream_results`, which are fetched from in growing pieces."""
+
+        class StreamingCursor(self.loaded_dbapi.Cursor):  # type: ignore[name-defined,misc]
+            __slots__ = ()
+            server_side = True
+
+        return StreamingCursor
 
     # connecting
 

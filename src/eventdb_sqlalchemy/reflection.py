@@ -18,7 +18,15 @@ from eventdb_sqlalchemy.types import reflected_type
 Found = dict[tuple[str | None, str], Any]
 Row = Any
 _MANY_NAMES = 100
-_TABLE_TYPES = {ObjectKind.TABLE: "BASE TABLE", ObjectKind.VIEW: "VIEW"}
+_TABLE_TYPES = {ObjectKind.TABLE: ("BASE TABLE", "LOCAL TEMPORARY"), ObjectKind.VIEW: ("VIEW",)}
+_TEMPORARY = "pg_temp"
+"""The schema of what belongs to the connection alone. It comes first where a name is looked up."""
+_OWN_OR_GIVEN = f"({{0}}_schema = :schema OR (:own AND {{0}}_schema = '{_TEMPORARY}'))"
+
+
+def _among(name: str, values: Collection[str]) -> str:
+    """A condition on parameters name0, name1 …"""
+    return f"IN ({', '.join(f':{name}{place}' for place in range(len(values)))})"
 
 
 def _one(kind: str) -> Callable[..., Any]:
@@ -72,6 +80,14 @@ class Reflection:
         return self._relations(connection, schema, "VIEW")
 
     @reflection.cache
+    def get_temp_table_names(self, connection: Any, **kw: Any) -> list[str]:
+        return self._relations(connection, _TEMPORARY, "LOCAL TEMPORARY")
+
+    @reflection.cache
+    def get_temp_view_names(self, connection: Any, **kw: Any) -> list[str]:
+        return self._relations(connection, _TEMPORARY, "VIEW")
+
+    @reflection.cache
     def get_sequence_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:
         sql = "SELECT sequence_name FROM information_schema.sequences WHERE sequence_schema = :schema ORDER BY 1"
         return self._names(connection, sql, schema)
@@ -79,18 +95,21 @@ class Reflection:
     @reflection.cache
     def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:
         self._ensure_has_table_connection(connection)  # type: ignore[attr-defined]
-        sql = "SELECT 1 FROM information_schema.tables WHERE table_schema = :schema AND table_name = :name"
-        return bool(self._names(connection, sql, schema, name=table_name))
+        sql = f"SELECT 1 FROM information_schema.tables WHERE {_OWN_OR_GIVEN.format('table')} AND table_name = :name"
+        return bool(self._names(connection, sql, schema, name=table_name, own=schema is None))
 
     @reflection.cache
     def has_sequence(self, connection: Any, sequence_name: str, schema: str | None = None, **kw: Any) -> bool:
-        sql = "SELECT 1 FROM information_schema.sequences WHERE sequence_schema = :schema AND sequence_name = :name"
-        return bool(self._names(connection, sql, schema, name=sequence_name))
+        sql = f"SELECT 1 FROM information_schema.sequences WHERE {_OWN_OR_GIVEN.format('sequence')} AND sequence_name = :name"
+        return bool(self._names(connection, sql, schema, name=sequence_name, own=schema is None))
 
     @reflection.cache
     def get_view_definition(self, connection: Any, view_name: str, schema: str | None = None, **kw: Any) -> str:
-        sql = "SELECT view_definition FROM information_schema.views WHERE table_schema = :schema AND table_name = :name"
-        found = self._names(connection, sql, schema, name=view_name)
+        sql = (
+            f"SELECT view_definition FROM information_schema.views WHERE {_OWN_OR_GIVEN.format('table')} AND table_name = :name"
+            f" ORDER BY table_schema <> '{_TEMPORARY}'"
+        )
+        found = self._names(connection, sql, schema, name=view_name, own=schema is None)
         if not found:
             raise exc.NoSuchTableError(f"{schema}.{view_name}" if schema else view_name)
         return found[0]
@@ -112,24 +131,36 @@ class Reflection:
         self, connection: Any, columns: str, joined: str, order: str, asked: dict[str, Any], **values: Any
     ) -> Iterator[tuple[str, list[Row]]]:
         """(table, its rows) for the tables asked for: rows of `joined`, one of NULLs where there is none."""
-        scope, kind = asked["scope"], asked["kind"]
-        types = [name for flag, name in _TABLE_TYPES.items() if flag in kind]
-        if ObjectScope.DEFAULT not in scope or not types:
+        types = [name for flag, of_kind in _TABLE_TYPES.items() if flag in asked["kind"] for name in of_kind]
+        schemas = self._schemas(asked["schema"], asked["scope"])
+        if not types or not schemas:
             return
         names: Collection[str] | None = asked["filter_names"]
-        values["schema"] = self._schema(asked["schema"])
-        where = f"t.table_schema = :schema AND t.table_type IN ({', '.join(repr(name) for name in types)})"
+        values |= {f"schema{place}": schema for place, schema in enumerate(schemas)}
+        where = f"t.table_schema {_among('schema', schemas)} AND t.table_type IN ({', '.join(repr(name) for name in types)})"
         if names is not None and len(names) <= _MANY_NAMES:
             if not names:
                 return
             values |= {f"name{place}": name for place, name in enumerate(names)}
-            where += f" AND t.table_name IN ({', '.join(f':name{place}' for place in range(len(names)))})"
+            where += f" AND t.table_name {_among('name', names)}"
             names = None
-        sql = f"SELECT t.table_name, {columns} FROM information_schema.tables AS t {joined} WHERE {where} ORDER BY t.table_name{order}"
+        sql = (
+            f"SELECT t.table_schema, t.table_name, {columns} FROM information_schema.tables AS t {joined} WHERE {where}"
+            f" ORDER BY t.table_name, t.table_schema <> '{_TEMPORARY}'{order}"
+        )
         rows = connection.exec_driver_sql(sql, values).mappings()
         for table, found in groupby(rows, key=lambda row: row["table_name"]):
             if names is None or table in names:
-                yield table, list(found)
+                _, first = next(groupby(found, key=lambda row: row["table_schema"]))  # a temporary table hides one of its name
+                yield table, list(first)
+
+    def _schemas(self, schema: str | None, scope: ObjectScope) -> list[str]:
+        """Where to look for tables of a scope."""
+        if schema is not None:
+            own = ObjectScope.TEMPORARY if schema == _TEMPORARY else ObjectScope.DEFAULT
+            return [schema] if own in scope else []
+        permanent = [self._schema(None)] if ObjectScope.DEFAULT in scope else []
+        return permanent + ([_TEMPORARY] if ObjectScope.TEMPORARY in scope else [])
 
     def _constraints(self, connection: Any, wanted: str, asked: dict[str, Any]) -> Iterator[tuple[str, list[list[Row]]]]:
         """(table, its constraints of a type, each as the rows of its columns)."""
@@ -151,7 +182,7 @@ class Reflection:
         columns = (
             "c.column_name, c.column_default, c.is_nullable, c.data_type, c.character_maximum_length, c.numeric_precision, c.numeric_scale,"
             " c.datetime_precision, c.is_identity, c.identity_generation, c.identity_start, c.identity_increment, c.identity_maximum,"
-            " c.identity_minimum, c.identity_cycle, c.generation_expression, c.column_comment"
+            " c.identity_minimum, c.identity_cycle, c.identity_cache, c.generation_expression, c.column_comment"
         )
         found = self._read(connection, columns, joined, ", c.ordinal_position", asked)
         return {
@@ -251,6 +282,7 @@ def _column(row: Row) -> dict[str, Any]:
             "minvalue": int(row["identity_minimum"]),
             "maxvalue": int(row["identity_maximum"]),
             "cycle": row["identity_cycle"] == "YES",
+            "cache": int(row["identity_cache"]),
         }
     if row["generation_expression"] is not None:
         made["computed"] = {"sqltext": row["generation_expression"], "persisted": True}

@@ -148,6 +148,9 @@ def _path(steps: Any) -> str:
 
 class _Uuid(sqltypes.Uuid[Any]):
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        if not self.native_uuid:
+            plain: Callable[[Any], str] = super().literal_processor(dialect)  # type: ignore[no-untyped-call]
+            return plain
         return lambda value: f"CAST('{value}' AS UUID)"
 
 

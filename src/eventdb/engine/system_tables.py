@@ -176,7 +176,7 @@ def _information_tables(database: Database, catalog: Catalog, until: int) -> Ite
     numeric_precision=INTEGER, numeric_precision_radix=INTEGER, numeric_scale=INTEGER, datetime_precision=INTEGER, udt_name=TEXT,
     is_identity=TEXT, identity_generation=TEXT, identity_start=TEXT, identity_increment=TEXT, identity_maximum=TEXT,
     identity_minimum=TEXT, identity_cycle=TEXT, is_generated=TEXT, generation_expression=TEXT, is_updatable=TEXT, column_comment=TEXT,
-    interval_type=TEXT,
+    interval_type=TEXT, identity_cache=TEXT,
 )  # fmt: skip
 def _columns(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
     for table in _tables(catalog):
@@ -187,21 +187,23 @@ def _columns(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
         for place, (column_name, datatype) in enumerate(columns, 1):
             yield (
                 DATABASE, schema, name, column_name, place, None, "YES", *_type_columns(datatype),
-                "NO", None, None, None, None, None, None, "NEVER", None, "NO", None, _fields(datatype),
+                "NO", None, None, None, None, None, None, "NEVER", None, "NO", None, _fields(datatype), None,
             )  # fmt: skip
 
 
 def _column_row(catalog: Catalog, table: Table, column: Column, place: int) -> Row:
     identity: tuple[Any, ...] = ("NO", None, None, None, None, None, None)
+    cache = None
     if column.identity is not None:
         sequence = catalog.sequences.get(column.sequence_id or 0)
         generation = "ALWAYS" if column.identity is Identity.ALWAYS else "BY DEFAULT"
         options = _sequence_options(sequence) if sequence is not None else (None,) * 5
+        cache = None if sequence is None else str(sequence.cache)
         identity = ("YES", generation, *options)
     generated = ("ALWAYS", column.generated) if column.generated is not None else ("NEVER", None)
     return (
         DATABASE, table.schema, table.name, column.name, place, column.default, _yes(column.nullable), *_type_columns(column.datatype),
-        *identity, *generated, "YES", column.comment, _fields(column.datatype),
+        *identity, *generated, "YES", column.comment, _fields(column.datatype), cache,
     )  # fmt: skip
 
 
