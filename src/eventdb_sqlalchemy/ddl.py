@@ -58,6 +58,9 @@ class EventDBDDLCompiler(compiler.DDLCompiler):
             f"CREATE {'UNIQUE ' if index.unique else ''}INDEX{' IF NOT EXISTS' if create.if_not_exists else ''}{name}"
             f" ON {self.preparer.format_table(index.table)} ({columns})"
         )
+        if options["include"]:
+            included = (index.table.c[column] if isinstance(column, str) else column for column in options["include"])
+            text += f" INCLUDE ({', '.join(self.preparer.quote(column.name) for column in included)})"
         if options["nulls_not_distinct"]:
             text += " NULLS NOT DISTINCT"
         if options["where"] is not None:

@@ -119,7 +119,7 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
     delete_executemany_returning = True
 
     construct_arguments = [  # noqa: RUF012
-        (schema.Index, {"where": None, "nulls_not_distinct": None}),
+        (schema.Index, {"where": None, "include": None, "nulls_not_distinct": None}),
         (schema.UniqueConstraint, {"nulls_not_distinct": None}),
     ]
 
@@ -164,8 +164,13 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
                 options[name] = _ARGUMENTS[name](text)
             except ValueError:
                 raise exc.ArgumentError(f"invalid value {text!r} of argument {name!r} in the eventdb url") from None
+<<<<<<< HEAD
         if _only_asked_whether_it_exists():
             options["read_only"] = True
+=======
+        if self._json_deserializer is not None:
+            options["json_loads"] = self._json_deserializer
+>>>>>>> f1b2592 (compliance: SQLAlchemy's own suite, its requirements with the reason of each that is closed; reflection of temporary tables, included columns, sequences; parameters of NULL and under a cast)
         database = url.database or _MEMORY
         if database == _MEMORY:
             database = f"{_MEMORY}{uuid.uuid4().hex}"

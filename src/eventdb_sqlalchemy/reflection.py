@@ -181,7 +181,7 @@ class Reflection:
         joined = "LEFT JOIN information_schema.columns AS c ON c.table_schema = t.table_schema AND c.table_name = t.table_name"
         columns = (
             "c.column_name, c.column_default, c.is_nullable, c.data_type, c.character_maximum_length, c.numeric_precision, c.numeric_scale,"
-            " c.datetime_precision, c.is_identity, c.identity_generation, c.identity_start, c.identity_increment, c.identity_maximum,"
+            " c.datetime_precision, c.interval_type, c.is_identity, c.identity_generation, c.identity_start, c.identity_increment, c.identity_maximum,"
             " c.identity_minimum, c.identity_cycle, c.identity_cache, c.generation_expression, c.column_comment"
         )
         found = self._read(connection, columns, joined, ", c.ordinal_position", asked)
@@ -247,7 +247,10 @@ class Reflection:
             "LEFT JOIN eventdb.indexes AS i"
             " ON i.schema_name = t.table_schema AND i.table_name = t.table_name AND NOT i.is_constraint AND NOT i.is_primary"
         )
-        columns = "i.index_name, i.is_unique, i.column_name, i.expression, i.descending, i.nulls_first, i.predicate"
+        columns = (
+            "i.index_name, i.is_unique, i.column_name, i.expression, i.descending, i.nulls_first, i.predicate,"
+            " i.included, i.nulls_distinct"
+        )
         made: Found = {}
         for table, rows in self._read(connection, columns, joined, ", i.index_name, i.ordinal_position", asked):
             real = (row for row in rows if row["index_name"] is not None)
@@ -318,6 +321,9 @@ def _index(rows: list[Row]) -> dict[str, Any]:
             sorting[row["column_name"] or row["expression"]] = order
     if sorting:
         made["column_sorting"] = sorting
+    made["dialect_options"] = options = {"eventdb_include": first["included"]}
     if first["predicate"] is not None:
-        made["dialect_options"] = {"eventdb_where": first["predicate"]}
+        options["eventdb_where"] = first["predicate"]
+    if not first["nulls_distinct"]:
+        options["eventdb_nulls_not_distinct"] = True
     return made

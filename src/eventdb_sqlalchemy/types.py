@@ -51,6 +51,16 @@ def _to_decimal(value: Any) -> Any:
     return None if value is None else decimal.Decimal(repr(value) if isinstance(value, float) else value)
 
 
+class _Date(sqltypes.Date):
+    def bind_processor(self, dialect: Dialect) -> Processor:
+        return _to_date
+
+
+def _to_date(value: Any) -> Any:
+    """A datetime for a date column stands for its date."""
+    return value.date() if isinstance(value, datetime.datetime) else value
+
+
 class BYTEA(sqltypes.LargeBinary):
     """Bytes."""
 
@@ -157,6 +167,7 @@ class _Uuid(sqltypes.Uuid[Any]):
 COLSPECS: dict[type[TypeEngine[Any]], type[TypeEngine[Any]]] = {
     sqltypes.Numeric: _Numeric,
     sqltypes.Float: _Float,
+    sqltypes.Date: _Date,
     sqltypes.LargeBinary: BYTEA,
     sqltypes.Interval: INTERVAL,
     sqltypes.JSON: JSON,

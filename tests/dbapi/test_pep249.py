@@ -387,3 +387,30 @@ def test_an_open_result_is_not_disturbed(connection: Any) -> None:
     connection.execute("DELETE FROM t")
     connection.commit()
     assert len(first) + len(cursor.fetchall()) == 3000
+
+
+def test_json_is_parsed_by_the_callers_function() -> None:
+    connection = eventdb.connect(":memory:", json_loads=lambda text: text.upper())
+    assert connection.execute("SELECT CAST('{\"a\": 1}' AS JSON)").fetchone() == ('{"A": 1}',)
+    connection.close()
+    with pytest.raises(eventdb.InterfaceError, match="must be a function"):
+        eventdb.connect(":memory:", json_loads=5)  # type: ignore[arg-type]
+
+
+def test_parameters_under_a_cast_need_not_fit_it(connection: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE t (x VARCHAR(5), n INTEGER)")
+    cursor.executemany("INSERT INTO t VALUES (CAST(? AS VARCHAR(3)), ?)", [(1, 1), (12, 2)])
+    assert cursor.execute("SELECT x FROM t ORDER BY n").fetchall() == [("1",), ("12",)]
+    with pytest.raises(eventdb.ProgrammingError):
+        cursor.execute("INSERT INTO t VALUES (CAST(? AS VARCHAR(3)), ?)", (1, 1.5))
+
+
+def test_a_null_parameter_needs_no_type(connection: Any) -> None:
+    assert connection.execute("SELECT :x, :x IS NULL, CASE WHEN :x IS NULL THEN 1 ELSE :x END", {"x": None}).fetchone() == (None, True, 1)
+
+
+def test_a_closed_cursor_still_knows_its_counts(booze: Any) -> None:
+    booze.execute("UPDATE booze SET name = 'x' WHERE id < 2")
+    booze.close()
+    assert booze.rowcount == 2

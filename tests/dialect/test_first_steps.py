@@ -218,3 +218,69 @@ def test_isolation_levels(engine: sa.Engine, level: Any) -> None:
 
 def test_reserved_words_are_those_of_the_parser() -> None:
     assert {word.lower() for word in RESERVED | FUNCTION_WORDS | NILADIC} <= RESERVED_WORDS
+
+
+def test_values_of_every_type_round_trip(engine: sa.Engine) -> None:
+    """In and out as they are, by themselves, as literals in the text, and as NULL."""
+    moment = datetime.datetime(2024, 2, 29, 12, 30, 1, 123456)
+    values: list[tuple[Any, Any]] = [
+        (sa.Integer(), 7), (sa.BigInteger(), 2**40), (sa.Numeric(20, 5), decimal.Decimal("123456789012345.12345")), (sa.Double(), 0.1),
+        (sa.Boolean(), True), (sa.String(10), "it's"), (sa.Text(), "a\\b"), (sa.LargeBinary(), b"\x00\xff'"), (sa.Date(), moment.date()),
+        (sa.Time(), moment.time()), (sa.DateTime(), moment), (sa.DateTime(timezone=True), moment.replace(tzinfo=datetime.UTC)),
+        (sa.Time(timezone=True), moment.timetz().replace(tzinfo=datetime.UTC)),
+        (sa.Interval(), datetime.timedelta(days=-2, microseconds=5)),
+        (sa.Uuid(), uuid.UUID(int=5)), (sa.Uuid(as_uuid=False), str(uuid.UUID(int=6))), (sa.Uuid(native_uuid=False), uuid.UUID(int=7)),
+        (sa.JSON(), {"a": [1, None, "x'y"]}), (sa.Enum("red", "green", name="colour"), "green"),
+    ]  # fmt: skip
+    columns = (sa.Column(f"c{place}", datatype) for place, (datatype, _) in enumerate(values))
+    table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), *columns)
+    table.create(engine)
+    given = {f"c{place}": value for place, (_, value) in enumerate(values)}
+    with engine.begin() as connection:
+        connection.execute(table.insert().values(given))
+        connection.execute(table.insert(), [{**given, "id": 5}, {"id": 6, **dict.fromkeys(given)}])
+        literal = table.insert().values({**given, "id": 7}).compile(engine, compile_kwargs={"literal_binds": True})
+        connection.exec_driver_sql(str(literal))
+        for row in connection.execute(sa.select(table).where(table.c.id != 6).order_by(table.c.id)):
+            assert row[1:] == tuple(given.values())
+            assert all(isinstance(found, type(value)) for found, value in zip(row[1:], given.values(), strict=True))
+        assert connection.execute(sa.select(table).where(table.c.id == 6)).one()[1:] == (None,) * len(values)
+        for name, value in given.items():
+            if not isinstance(value, dict):
+                assert connection.scalars(sa.select(table.c.id).where(table.c[name] == value).order_by(table.c.id)).all() == [1, 5, 7], name
+
+
+def test_statements_with_no_type_but_null(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        null = sa.bindparam("x", None, sa.Integer)
+        assert connection.scalar(sa.select(null)) is None
+        assert connection.scalar(sa.select(sa.case((null.is_not(None), null), else_=3))) == 3
+
+
+def test_json_is_parsed_by_the_function_given() -> None:
+    seen: list[str] = []
+
+    def parse(text: str) -> Any:
+        seen.append(text)
+        return "parsed"
+
+    engine = sa.create_engine("eventdb://", json_deserializer=parse)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.literal({"a": 1}, sa.JSON))) == "parsed"
+    assert seen == ['{"a": 1}']
+
+
+def test_streaming(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(sa.insert(Author), [{"name": str(place)} for place in range(2000)])
+        rows = connection.execution_options(yield_per=100).execute(sa.select(Author.id))
+        assert [len(part) for part in rows.partitions()] == [100] * 20
+
+
+def test_temporary_tables_are_reflected(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE book (page INTEGER PRIMARY KEY)")
+        inspector = sa.inspect(connection)
+        assert inspector.get_temp_table_names() == ["book"]
+        assert [column["name"] for column in inspector.get_columns("book")] == ["page"]
+        assert "title" in [column["name"] for column in inspector.get_columns("book", schema="public")]

@@ -48,6 +48,7 @@ def connect(
     metadata: Mapping[str, Any] | None = None,
     timezone: str = "UTC",
     row_factory: RowFactory | None = None,
+    json_loads: Callable[[str], Any] | None = None,
     _files: Files | None = None,
     **unknown: Any,
 ) -> Connection:
@@ -64,7 +65,8 @@ def connect(
     `timeout`: seconds to wait for locks. `durability`: "full" (on the disk when commit
     returns), "os" (handed to the operating system) or "none". `actor`, `reason`, `correlation_id`, `metadata`: what transactions are
     attributed
-    to, unless they say otherwise. `timezone`: how timestamps with and without zone meet.
+    to, unless they say otherwise. `timezone`: how timestamps with and without zone meet. `json_loads`: what
+    parses JSON that is read, `json.loads` by default.
 
     Raises CannotConnect, FormatVersionError, DataCorrupted, LockNotAvailable, InvalidParameterValue, InterfaceError.
     """
@@ -72,6 +74,8 @@ def connect(
         raise InterfaceError(f"connect() got an unknown argument {next(iter(unknown))!r}")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise InterfaceError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
+    if json_loads is not None and not callable(json_loads):
+        raise InterfaceError(f"json_loads must be a function, not {type(json_loads).__name__}")
     told = who.provenance(actor, reason, correlation_id, metadata)
     settings = Settings(
         timezone=_text("timezone", timezone), transaction_isolation=_text("isolation_level", isolation_level), lock_timeout=str(timeout),
@@ -89,6 +93,7 @@ def connect(
     except BaseException:
         shared.release()
         raise
+    session.json_loads = json_loads
     return Connection(session, row_factory)
 
 

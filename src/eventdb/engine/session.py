@@ -69,6 +69,8 @@ class Session(Control):
         self.settings = settings
         self.autocommit = autocommit
         self.read_only = read_only
+        self.json_loads: Callable[[str], Any] | None = None
+        """What parses JSON for the caller; None: json.loads."""
         self.transaction: Transaction | None = None
         self.savepoints: list[tuple[str, Mark, dict[str, str]]] = []
         self.sequence_values: dict[int, int] = {}

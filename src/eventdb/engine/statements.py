@@ -146,12 +146,14 @@ def _converted(source: str, datatype: DataType) -> str:
     return source
 
 
-def converter(columns: Sequence[ResultColumn]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
+def converter(
+    columns: Sequence[ResultColumn], json_loads: Callable[[str], Any] | None = None
+) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
     """The function that turns an internal row into what the caller sees; None where they are the same."""
     items = [_converted(f"r[{i}]", column.datatype) for i, column in enumerate(columns)]
     if not any(" " in item for item in items):
         return None
-    scope: dict[str, Any] = {"loads": _loads}
+    scope: dict[str, Any] = {"loads": json_loads or _loads}
     made: Callable[[tuple[Any, ...]], tuple[Any, ...]] = eval(f"lambda r: ({', '.join(items)},)", scope)
     return made
 
@@ -183,15 +185,20 @@ class Preparer:
                 raise
             first = error
         except (DataError, DatatypeMismatch) as error:
-            if not values or isinstance(statement.node, ast.Insert):
-                raise  # what is inserted must fit its column; a comparison may be made in another type
+            if not values:
+                raise
             if not getattr(error, "_by_value", False) and not isinstance(error, DatatypeMismatch):
                 raise
             first = error
         try:
-            from eventdb.sql.modification.assignments import assigned_parameters
+            from eventdb.sql.modification.assignments import assigned_parameters, uncast_parameters
 
-            strict = {statement.index[key] for key in assigned_parameters(statement.node)}
+            keys = set(assigned_parameters(statement.node))
+            if isinstance(statement.node, ast.Insert) and not isinstance(first, IndeterminateDatatype):
+                keys |= uncast_parameters(statement.node)  # what is inserted must fit its column; what is cast need not fit the cast
+            strict = {statement.index[key] for key in keys}
+            if len(strict) == len(values):
+                raise first
             inferred = tuple([None if i in strict else parameters.infer(value) for i, value in enumerate(values)])
             return self._bound(statement, values, inferred)
         except (ProgrammingError, DataError) as second:
@@ -270,24 +277,23 @@ class Preparer:
         else:
             prepared = prepare_write(node, env)
         env.moment = no_moments  # a plan that is kept must not keep the state that it was made on
-        return variant_of(prepared, self._catalog, session.search_path, inferred, moments, frozenset(env.locks))
+        return variant_of(prepared, self._catalog, session, inferred, moments, frozenset(env.locks))
 
 
 def variant_of(
-    prepared: Any, catalog: Catalog, search_path: tuple[str, ...], inferred: Inferred, moments: MomentBinder,
-    locks: frozenset[int],
+    prepared: Any, catalog: Catalog, session: Session, inferred: Inferred, moments: MomentBinder, locks: frozenset[int]
 ) -> Variant:
     query = isinstance(prepared, PreparedQuery)
     return Variant(
         catalog=catalog,
-        search_path=search_path,
+        search_path=session.search_path,
         prepared=prepared,
         types=tuple(prepared.parameters),
         inferred=inferred,
         bind=binder(tuple(prepared.parameters)),
         run=prepared.run if query else _no_run,
         columns=tuple(prepared.columns),
-        convert=converter(prepared.columns),
+        convert=converter(prepared.columns, session.json_loads),
         moments=tuple(moments.clauses),
         moment_catalogs=tuple(moments.catalogs),
         since=catalog.version[0] if all(c is catalog for c in moments.catalogs) else None,

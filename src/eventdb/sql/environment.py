@@ -67,6 +67,8 @@ class Environment(Record, frozen=False):
     """Whether a write must find its rows through the reader of its execution alone, for it is one of several of a statement."""
     locks: set[int] = field(default_factory=set)
     """The tables whose rows FOR UPDATE or FOR SHARE holds; the binder fills it (see `sql.planner.locking`)."""
+    nulls: set[int] = field(default_factory=set)
+    """Parameters whose value is NULL: where nothing else tells their type it does not matter."""
 
 
 class Execution(Protocol):

@@ -40,14 +40,14 @@ def chosen_name(node: ast.TableConstraint, default: str, taken: set[str], table:
     return node.name
 
 
-def column_ids(names: tuple[str, ...], table: Table, node: ast.Node, env: Environment, what: str) -> tuple[int, ...]:
-    """The columns that a key names. Raises UndefinedColumn, DuplicateColumn."""
+def column_ids(names: tuple[str, ...], table: Table, node: ast.Node, env: Environment, what: str | None) -> tuple[int, ...]:
+    """The columns that a key names; `what` None: a column may come twice. Raises UndefinedColumn, DuplicateColumn."""
     found: list[int] = []
     for name in names:
         column = table.by_name.get(name)
         if column is None or column.hidden:
             raise UndefinedColumn(f'column "{name}" named in key does not exist').at(node.position, env.text)
-        if column.id in found:
+        if column.id in found and what is not None:
             raise DuplicateColumn(f'column "{name}" appears twice in {what} constraint').at(node.position, env.text)
         found.append(column.id)
     return tuple(found)
@@ -89,7 +89,7 @@ def add_check(node: ast.CheckConstraint, table: Table, env: Environment) -> Tabl
 def add_foreign_key(node: ast.ForeignKeyConstraint, table: Table, env: Environment) -> Table:
     """The table with the foreign key. Raises UndefinedTable, UndefinedColumn, InvalidForeignKey, DatatypeMismatch,
     InvalidTableDefinition (between a temporary and a lasting table)."""
-    ids = column_ids(node.columns, table, node, env, "foreign key")
+    ids = column_ids(node.columns, table, node, env, None)
     itself = node.table.parts in ((table.name,), (table.schema, table.name))
     parent = table if itself else find_table(env, node.table)
     if (table.id < 0) != (parent.id < 0):
@@ -120,6 +120,10 @@ def add_foreign_key(node: ast.ForeignKeyConstraint, table: Table, env: Environme
         node.deferrable, node.deferred,
     )  # fmt: skip
     _check_actions(table, key, node, env)
+    if len(set(ids)) < len(ids) and key.on_update is Action.CASCADE:
+        raise InvalidForeignKey("a column that stands in a foreign key twice cannot take two values ON UPDATE CASCADE").at(
+            node.position, env.text
+        )
     return replace(table, constraints=(*table.constraints, key))
 
 

@@ -168,6 +168,7 @@ class Binder:
         if known is not None:
             # A value of NULL tells no type: take it as a bare NULL would be taken, keeping the parameter.
             environment.parameter_types[index] = None
+            environment.nulls.add(index)
         return UntypedParameter(NULL, index, environment, position=node.position)
 
     def star(self, node: ast.Star) -> Expr:

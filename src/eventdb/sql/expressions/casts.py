@@ -345,12 +345,14 @@ def _typed_parameter(expr: UntypedParameter, datatype: DataType, context: Contex
 
 def settle(expr: Expr) -> Expr:
     """`expr` with a type for certain: a string literal that nothing gave a type, and a bare NULL, are text. IndeterminateDatatype for a
-    parameter.
+    parameter whose value is not NULL.
     """
     if expr.datatype.kind is not Kind.NULL:
         return expr
     if isinstance(expr, UntypedParameter):
         known = expr.environment.parameter_types[expr.index]
+        if known is None and expr.index in expr.environment.nulls:
+            return Parameter(TEXT, expr.index, position=expr.position)
         if known is None:
             raise indeterminate(expr)
         return Parameter(known, expr.index, position=expr.position)

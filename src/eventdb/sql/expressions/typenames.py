@@ -82,7 +82,9 @@ def common_type(exprs: Sequence[Expr], clause: str) -> DataType:
     if not known:
         return TEXT
     if all(expr.datatype == known[0].datatype for expr in known):
-        return known[0].datatype
+        # As in PostgreSQL the length stays only if it is everybody's, and a literal of no type has none.
+        free = known[0].datatype.is_text and any(_is_literal(expr) for expr in exprs)
+        return DataType(known[0].datatype.kind) if free else known[0].datatype
     chosen = known[0].datatype.kind
     for expr in known[1:]:
         kind = expr.datatype.kind
@@ -95,6 +97,10 @@ def common_type(exprs: Sequence[Expr], clause: str) -> DataType:
         if chosen not in PREFERRED and castable(chosen, kind, "implicit") and (not castable(kind, chosen, "implicit") or kind is Kind.TEXT):
             chosen = kind
     return DataType(chosen)
+
+
+def _is_literal(expr: Expr) -> bool:
+    return isinstance(expr, Constant) and expr.datatype.kind is Kind.NULL and expr.value is not None
 
 
 def unify(exprs: Sequence[Expr], clause: str = "CASE") -> tuple[tuple[Expr, ...], DataType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from eventdb.errors import DuplicateColumn, SQLSyntaxError
 from eventdb.model.record import replace
@@ -11,6 +12,7 @@ from eventdb.sql.definition.names import find_column
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.violations import GeneratedAlways
 from eventdb.sql.parser import ast, parse_expression
+from eventdb.sql.parser.depth import children
 
 Assigned = tuple[Column, ast.Expression]
 
@@ -86,6 +88,23 @@ def assigned_parameters(statement: ast.Node) -> Iterator[int | str]:
             pending += value.items
         elif isinstance(value, ast.Case):
             pending += [*(result for _, result in value.whens), value.otherwise]
+
+
+def uncast_parameters(statement: ast.Node) -> set[int | str]:
+    """The keys of the parameters that stand anywhere else than directly under a CAST."""
+    found: set[int | str] = set()
+    pending: list[Any] = [statement]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, ast.Parameter):
+            found.add(item.key)
+        elif isinstance(item, ast.Cast) and isinstance(item.operand, ast.Parameter):
+            continue
+        elif isinstance(item, ast.Node):
+            pending += children(item)
+        elif isinstance(item, tuple):
+            pending += item
+    return found
 
 
 def default_of(column: Column) -> ast.Expression:
