@@ -53,17 +53,13 @@ _ARGUMENTS: Mapping[str, Callable[[str], Any]] = {
 class EventDBExecutionContext(default.DefaultExecutionContext):
     """One execution."""
 
-    def create_server_side_cursor(self) -> Any:
-        """A plain cursor: those of the driver make rows as they are fetched wherever the plan allows."""
-        return self._dbapi_connection.cursor()
-
     def fire_sequence(self, seq: Any, type_: Any) -> Any:
         preparer: Any = self.identifier_preparer
         name = preparer.format_sequence(seq).replace("'", "''")
         return self._execute_scalar(f"SELECT nextval('{name}')", type_)
 
     def create_server_side_cursor(self) -> Any:
-        """Every cursor reads its rows while they are fetched; this one says so."""
+        """Every cursor makes rows as they are fetched, wherever the plan allows; this one says so."""
         return self.dialect.streaming_cursor(self._dbapi_connection.dbapi_connection)  # type: ignore[attr-defined]
 
 
@@ -164,13 +160,10 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
                 options[name] = _ARGUMENTS[name](text)
             except ValueError:
                 raise exc.ArgumentError(f"invalid value {text!r} of argument {name!r} in the eventdb url") from None
-<<<<<<< HEAD
         if _only_asked_whether_it_exists():
             options["read_only"] = True
-=======
         if self._json_deserializer is not None:
             options["json_loads"] = self._json_deserializer
->>>>>>> f1b2592 (compliance: SQLAlchemy's own suite, its requirements with the reason of each that is closed; reflection of temporary tables, included columns, sequences; parameters of NULL and under a cast)
         database = url.database or _MEMORY
         if database == _MEMORY:
             database = f"{_MEMORY}{uuid.uuid4().hex}"

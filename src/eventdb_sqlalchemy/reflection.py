@@ -181,7 +181,8 @@ class Reflection:
         joined = "LEFT JOIN information_schema.columns AS c ON c.table_schema = t.table_schema AND c.table_name = t.table_name"
         columns = (
             "c.column_name, c.column_default, c.is_nullable, c.data_type, c.character_maximum_length, c.numeric_precision, c.numeric_scale,"
-            " c.datetime_precision, c.interval_type, c.is_identity, c.identity_generation, c.identity_start, c.identity_increment, c.identity_maximum,"
+            " c.datetime_precision, c.interval_type,"
+            " c.is_identity, c.identity_generation, c.identity_start, c.identity_increment, c.identity_maximum,"
             " c.identity_minimum, c.identity_cycle, c.identity_cache, c.generation_expression, c.column_comment"
         )
         found = self._read(connection, columns, joined, ", c.ordinal_position", asked)
