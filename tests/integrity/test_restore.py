@@ -191,9 +191,9 @@ def test_a_damaged_export_is_refused(tmp_path: Path) -> None:
 
     (tmp_path / "packed").write_bytes(packed(items))
     assert eventdb.import_file(tmp_path / "packed", tmp_path / "imported").transaction == 6
-    bad = [good[:cut] for cut in range(0, len(good), 17)] + [good + b"x", good + good]
-    bad += [flipped(good, chance.randrange(10, len(good))) for _ in range(60)]
-    bad += [gzip.compress(flipped(plain, chance.randrange(len(plain)))) for _ in range(150)]
+    bad = [good[:cut] for cut in range(0, len(good), 41)] + [good + b"x", good + good]
+    bad += [flipped(good, chance.randrange(10, len(good))) for _ in range(30)]
+    bad += [gzip.compress(flipped(plain, chance.randrange(len(plain)))) for _ in range(80)]
     bad += [packed(items[:at] + items[at + 1 :]) for at in range(8)]
     bad += [packed([*items[:at], items[at + 1], items[at], *items[at + 2 :]]) for at in range(7)]
     bad += [packed([*items, items[-1]]), packed([[*items[0][:1], 2, *items[0][2:]], *items[1:]]), b"", b"plain text", gzip.compress(b"")]

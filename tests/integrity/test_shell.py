@@ -147,6 +147,8 @@ def test_as_a_program() -> None:
     done = program("--help", capture_output=True)
     assert done.returncode == 0
     assert b"exit codes: 0 done" in done.stdout
+    done = program("--version", capture_output=True)
+    assert (done.returncode, done.stdout.strip()) == (0, f"eventdb {eventdb.__version__}".encode())
     done = program("verify", "nowhere", capture_output=True)
     assert done.returncode == 3
 

@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from eventdb import __version__
 from eventdb.errors import DataCorrupted, Error
 from eventdb.shell import commands
 
@@ -56,6 +57,7 @@ def _said(error: Error, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="eventdb", description="Look after eventdb databases.", epilog=_CODES)
+    parser.add_argument("--version", action="version", version=f"eventdb {__version__}")
     several = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(name: str, does: str, run: object) -> argparse.ArgumentParser:
