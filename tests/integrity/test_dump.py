@@ -132,15 +132,23 @@ def test_defaults_follow_their_sequence() -> None:
         ALTER SCHEMA x RENAME TO "y";
         ALTER SEQUENCE t_n_seq RENAME TO other;
         INSERT INTO t (v) VALUES (3);
+        CREATE SEQUENCE owned OWNED BY t.v;
+        CREATE TABLE u (a INTEGER DEFAULT nextval('owned'));
+        ALTER TABLE t ALTER v SET DEFAULT nextval('owned') + 3;
+        ALTER TABLE t SET SCHEMA "y";
+        INSERT INTO "y".t (a, b) VALUES (0, 0);
+        INSERT INTO u DEFAULT VALUES;
+        ALTER TABLE "y".t SET SCHEMA public;
     """)
-    rows = [(10, 2, 1, 1), (30, 4, 2, 2), (50, 6, 3, 3)]
+    rows = [(10, 2, 1, 1), (30, 4, 2, 2), (50, 6, 3, 3), (0, 0, 4, 4)]
+    assert connection.execute("SELECT * FROM u").fetchall() == [(2,)]
     other = reloaded(connection)
     for one in (connection, other):
         assert one.execute("SELECT * FROM t ORDER BY v").fetchall() == rows
         with pytest.raises(eventdb.ProgrammingError, match="other objects depend on it"):
             one.execute('DROP SEQUENCE y."S 2"')
         one.execute('DROP SEQUENCE y."S 2" CASCADE')
-        assert one.execute("INSERT INTO t (v) VALUES (4) RETURNING *").fetchall() == [(None, None, 4, 4)]
+        assert one.execute("INSERT INTO t (v) VALUES (4) RETURNING *").fetchall() == [(None, None, 5, 4)]
         one.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eventdb.errors import (
     DuplicateColumn,
     DuplicateObject,
@@ -120,6 +122,7 @@ def _moved_table(table: Table, schema: str, name: str, env: Environment, positio
     if schema != table.schema:
         new_names = {f"nextval('{s.schema}.{s.name}')": f"nextval('{schema}.{s.name}')" for s in owned}
         columns = tuple(replace(c, default=new_names.get(c.default or "", c.default)) for c in columns)
+        columns = _defaults_followed(columns, owned, schema)
     events: list[Event] = [TableAltered(replace(table, schema=schema, name=name, columns=columns, constraints=constraints))]
     for index in env.catalog.indexes_of(table.id):
         new = replace(_index_with(index, lambda text: table_renamed(text, name)), schema=schema)
@@ -129,7 +132,19 @@ def _moved_table(table: Table, schema: str, name: str, env: Environment, positio
             events.append(IndexCreated(new))
     if schema != table.schema:
         events += [SequenceCreated(replace(s, schema=schema)) for s in owned]
+        for other in env.catalog.tables.values():
+            following = _defaults_followed(other.columns, owned, schema)
+            if other.id != table.id and following != other.columns:
+                events.append(TableAltered(replace(other, columns=following)))
     return events
+
+
+def _defaults_followed(columns: tuple[Column, ...], sequences: Iterable[Sequence], schema: str) -> tuple[Column, ...]:
+    """The columns after the sequences moved to another schema."""
+    for sequence in sequences:
+        old, new = (sequence.schema, sequence.name), (schema, sequence.name)
+        columns = tuple(replace(c, default=sequence_renamed(c.default, old, new)) for c in columns)
+    return columns
 
 
 def _moved_index(index: Index, name: str, env: Environment) -> list[Event]:
@@ -213,12 +228,11 @@ def rename_schema(old: str, new: str, env: Environment, position: int) -> list[E
                 events.append(IndexCreated(replace(item, schema=new)))
             case Sequence():
                 events.append(SequenceCreated(replace(item, schema=new)))
-    for sequence in [o for o in inside if isinstance(o, Sequence)]:
-        before, now = (old, sequence.name), (new, sequence.name)
-        for table in tables.values():
-            columns = tuple(replace(c, default=sequence_renamed(c.default, before, now)) for c in table.columns)
-            tables[table.id] = replace(table, columns=columns)
-    events += [TableAltered(table) for table in tables.values() if table != env.catalog.tables[table.id]]
+    sequences = [o for o in inside if isinstance(o, Sequence)]
+    for table in tables.values():
+        followed = replace(table, columns=_defaults_followed(table.columns, sequences, new))
+        if followed != env.catalog.tables[table.id]:
+            events.append(TableAltered(followed))
     for view in views.values():
         after = replace(view, schema=new if view.schema == old else view.schema)
         if after != env.catalog.views[view.id]:
