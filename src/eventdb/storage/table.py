@@ -25,6 +25,7 @@ from eventdb.model.schema import Index, Table
 from eventdb.model.value import NAN_KEY
 from eventdb.storage.btree import Tree
 from eventdb.storage.index import EntryRule, IndexData, IndexKeys
+from eventdb.storage.timeline import Ascending
 from eventdb.storage.versions import version_keys
 
 Key = Any
@@ -125,7 +126,7 @@ class TableData:
     `indexes` may hold indexes of an older token: they are forked when they are first edited.
     """
 
-    __slots__ = ("checked", "closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token")
+    __slots__ = ("checked", "closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token", "touched")
 
     def __init__(
         self,
@@ -137,6 +138,7 @@ class TableData:
         indexes: dict[int, IndexData] | None = None,
         next_row_id: int = 1,
         closed_at: int | None = None,
+        touched: Ascending | None = None,
     ) -> None:
         self.token = token
         self.storage = storage
@@ -146,6 +148,8 @@ class TableData:
         self.indexes = {} if indexes is None else indexes
         self.next_row_id = next_row_id
         self.closed_at = closed_at
+        self.touched = touched
+        """The transactions that edited it, or more than those; None where they are not known (a snapshot of an older version)."""
         self.checked = False
         """Whether `verify.check_state` has seen it."""
 
@@ -160,6 +164,7 @@ class TableData:
             self.indexes.copy(),
             self.next_row_id,
             self.closed_at,
+            self.touched,
         )
 
     def without_past(self, token: object) -> TableData:
@@ -240,7 +245,7 @@ class TableData:
         row = list(before)
         same = True
         for slot, value in zip(slots, values, strict=True):
-            if same and not _identical(row[slot], value):
+            if same and not identical(row[slot], value):
                 same = False
             row[slot] = value
         if same:
@@ -279,7 +284,7 @@ class TableData:
                 columns[slot] = column
             after = list(zip(*columns, strict=True))
             if not differ:
-                really = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if not all(_identical(a[s], b[s]) for s in slots)]
+                really = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if not all(identical(a[s], b[s]) for s in slots)]
                 part, places = [part[i] for i in really], [places[i] for i in really]
                 kept, before, after = [kept[i] for i in really], [before[i] for i in really], [after[i] for i in really]
             if len(places) == len(leaf.keys):
@@ -327,7 +332,7 @@ class TableData:
             if old is None:
                 raise self._missing(key)
             row = list(full(old))
-            if all(_identical(row[slot], value) for slot, value in zip(slots, new, strict=True)):
+            if all(identical(row[slot], value) for slot, value in zip(slots, new, strict=True)):
                 continue
             for slot, value in zip(slots, new, strict=True):
                 row[slot] = value
@@ -416,7 +421,7 @@ def _places(keys: list[Key], wanted: Sequence[Key]) -> Sequence[int] | None:
     return places
 
 
-def _identical(old: Any, new: Any) -> bool:
+def identical(old: Any, new: Any) -> bool:
     """Whether a value stays what it is. Equal values can differ in what they show (1.0 and 1.00, '30 days' and '1 month')."""
     if old is new:
         return True
