@@ -133,6 +133,7 @@ def test_what_the_relations_say(connection: eventdb.Connection, query: str) -> N
 
 def test_every_relation_is_told_of_and_answers(connection: eventdb.Connection) -> None:
     """Each is listed in information_schema, with the columns and types that it gives, in the present and in the past."""
+    connection.execute("INSERT INTO nokey VALUES (1)")
     for (schema, name), table in TABLES.items():
         told = connection.execute(
             "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",  # noqa: E501
@@ -141,7 +142,8 @@ def test_every_relation_is_told_of_and_answers(connection: eventdb.Connection) -
         assert told == [(column, datatype.kind.value) for column, datatype in table.columns]
         cursor = connection.execute(f"SELECT * FROM {schema}.{name}")
         assert [d[0] for d in cursor.description or ()] == [column for column, _ in told]
-        assert cursor.fetchall()
+        # a database in memory writes no snapshots
+        assert bool(cursor.fetchall()) is (name != "snapshots")
         assert len(ask(connection, f"SELECT * FROM {schema}.{name} FOR SYSTEM_TIME AS OF TRANSACTION 0")) <= len(told) * 40
 
 

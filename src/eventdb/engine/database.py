@@ -95,6 +95,8 @@ class Database:
         self._rows_since = 0
         self._rows_limit = _GROWTH
         self.committer = Committer(self)
+        self.records_read = 0
+        """Records of the log that statements have read so far, for measuring."""
         self._recent: deque[tuple[int, Sequence[Event], bool]] = deque()
         self._recent_sizes: deque[int] = deque()
         self._recent_bytes = 0
@@ -210,6 +212,10 @@ class Database:
         if self._snapshots is None:
             return None
         return next((state for state in self._snapshots.load_all(self.log, self.index_keys) if state.number <= number), None)
+
+    def snapshots(self) -> list[tuple[int, str, int]]:
+        """(transaction number, file name, bytes) of the snapshots on the disk, oldest first."""
+        return [] if self._snapshots is None else self._snapshots.listed()
 
     # checking
 

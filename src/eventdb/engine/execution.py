@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine import system_tables
+from eventdb.engine import log_tables, system_tables
 from eventdb.engine.history import with_earlier
 from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
 from eventdb.model import clock
@@ -14,7 +14,7 @@ from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import TEMPORARY_SCHEMA, Table
 from eventdb.model.schema import Sequence as SequenceDefinition
 from eventdb.model.transaction import END_OF_TIME, datetime_of
-from eventdb.sql.environment import SystemTable
+from eventdb.sql.environment import Limits, SystemTable
 from eventdb.sql.reader import StateReader, TableReader
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 UTC = datetime.UTC
 PRESENT: tuple[tuple[int | None, int | None], ...] = ((None, None),)
 _MOST_OPENED = 64
+RELATIONS = (system_tables, log_tables)
+"""The modules whose relations statements can name."""
 
 
 class Execution:
@@ -87,10 +89,10 @@ class Execution:
             return self.statement_timestamp
         return datetime_of(self.transaction.started)
 
-    def system_rows(self, table: SystemTable, moment: int) -> Iterable[tuple[Any, ...]]:
+    def system_rows(self, table: SystemTable, moment: int, limits: Limits = ()) -> Iterable[tuple[Any, ...]]:
         if not table.schema and self.made is not None:
             return self.made[table.name]
-        return system_tables.rows(table, self, self.positions[moment][1])
+        return system_tables.rows(table, self, self.positions[moment][1], limits)
 
     def transaction_time(self, number: int | None) -> datetime.datetime:
         if number is None:

@@ -113,12 +113,13 @@ def _layout(old: Table, new: Table) -> Layout:
     for column in new.columns:
         before = old.by_id.get(column.id)
         if before is not None:
-            sources[column.slot - 1] = code.value(_cast(before, column, old))
+            sources[column.slot - 1] = code.value(cast_column(before, column, old))
     code.add(f"return (r0[0], {', '.join(sources)},)")
     return code.compile("layout", "cx, r0, p=()")
 
 
-def _cast(before: Column, column: Column, table: Table) -> bound.Expr:
+def cast_column(before: Column, column: Column, table: Table) -> bound.Expr:
+    """The value of `before`, a column of `table` (relation 0), cast to the type of `column`. Raises NotSupportedError without a cast."""
     from eventdb.sql.expressions import binder
 
     value = bound.Column(before.datatype, 0, before.slot, before.name)

@@ -1,16 +1,15 @@
-"""Relations that are computed: information_schema as PostgreSQL defines it, eventdb.transactions (the log), eventdb.indexes."""
+"""Relations that are computed: information_schema as PostgreSQL defines it, eventdb.indexes; and where all of them are registered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
-from eventdb.model.datatype import BIGINT, BOOLEAN, BYTEA, INTEGER, INTERVAL_FIELDS, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
+from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, INTERVAL_FIELDS, JSON, TEXT, DataType, Kind
 from eventdb.model.late import Late
 from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
-from eventdb.model.transaction import datetime_of
-from eventdb.sql.environment import SystemTable
+from eventdb.sql.environment import Limits, SystemTable
 
 if TYPE_CHECKING:
     from eventdb.engine.database import Database
@@ -20,49 +19,51 @@ json: Any = Late("json")
 Row = tuple[Any, ...]
 Rows = Callable[["Database", Catalog, int], Iterable[Row]]
 """The database, the schema at the moment that is read, and the last transaction that can be seen → rows."""
+Source = Callable[["Execution", SystemTable, "int | None", Limits], Iterable[Row]]
+"""The same for a relation that reads more: the run, the relation, the position that is read (None: the present), limits of its columns."""
 DATABASE = "eventdb"
 """The catalog name that information_schema shows."""
 _OWNER = "eventdb"
 
 TABLES: dict[tuple[str, str], SystemTable] = {}
-_SOURCES: dict[tuple[str, str], Rows] = {}
+_SOURCES: dict[tuple[str, str], Source] = {}
+
+
+def register(schema: str, name: str, columns: Mapping[str, DataType], source: Source, listed: bool = True) -> None:
+    """Make a relation known; one that is not `listed` has no name of its own, being what a table function gives."""
+    if listed:
+        TABLES[schema, name] = SystemTable(schema, name, tuple(columns.items()))
+    _SOURCES[schema, name] = source
 
 
 def _table(schema: str, name: str, **columns: DataType) -> Callable[[Rows], Rows]:
-    def register(source: Rows) -> Rows:
-        TABLES[schema, name] = SystemTable(schema, name, tuple(columns.items()))
-        _SOURCES[schema, name] = source
+    def declared(source: Rows) -> Rows:
+        def run(execution: Execution, table: SystemTable, last: int | None, limits: Limits) -> Iterable[Row]:
+            reader, transaction = execution.reader, execution.transaction
+            until = reader.number if transaction is None else transaction.base.number
+            if last is not None:
+                until = min(last, until)
+            catalog = reader.catalog if last is None else reader.catalog_at(last)
+            return source(execution.session.database, catalog, until)
+
+        register(schema, name, columns, run)
         return source
 
-    return register
+    return declared
 
 
-def rows(table: SystemTable, execution: Execution, last: int | None) -> Iterable[Row]:
-    """The rows of a system table as they were behind transaction `last`; None: as the statement's transaction sees them."""
-    reader, transaction = execution.reader, execution.transaction
-    until = reader.number if transaction is None else transaction.base.number
-    if last is not None:
-        until = min(last, until)
-    catalog = reader.catalog if last is None else reader.catalog_at(last)
-    return _SOURCES[table.schema, table.name](execution.session.database, catalog, until)
+def rows(table: SystemTable, execution: Execution, last: int | None, limits: Limits = ()) -> Iterable[Row]:
+    """The rows of a system table as they were behind transaction `last`; None: as the statement's transaction sees them. Rows against
+    the limits may be missing."""
+    source = _SOURCES.get((table.schema, table.name))
+    if source is None:
+        from eventdb.engine import time_functions  # noqa: F401  (which registers the table functions)
+
+        source = _SOURCES[table.schema, table.name]
+    return source(execution, table, last, limits)
 
 
 # eventdb
-
-
-@_table(
-    "eventdb", "transactions", number=BIGINT, committed_at=TIMESTAMPTZ, actor=TEXT, reason=TEXT, correlation_id=TEXT, metadata=JSON,
-    events=INTEGER, hash=BYTEA,
-)  # fmt: skip
-def _transactions(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
-    from eventdb.storage.codec import decode_body
-
-    for record in database.log.read(database.log.first - 1, until):
-        header, told = record.header, record.header.provenance
-        yield (
-            header.number, datetime_of(header.time), told.actor, told.reason, told.correlation_id,
-            json.dumps(dict(told.metadata), ensure_ascii=False) if told.metadata else None, len(decode_body(record.body)), record.hash,
-        )  # fmt: skip
 
 
 @_table(

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     from eventdb.sql.reader import TableReader
 
 
+Limits = Sequence[tuple[int, str, tuple[Any, ...]]]
+"""(ordinal of a column, operator, values): conditions that rows have to meet; several values belong to "=" and stand for IN."""
+
+
 class SystemTable(Record):
-    """A relation that is computed, not stored (information_schema, eventdb.transactions); `Execution.system_rows` gives its rows."""
+    """A relation that is computed, not stored (information_schema, eventdb.transactions); `Execution.system_rows` gives its rows.
+
+    `arguments`: of a table function, what it was called with.
+    """
 
     schema: str
     name: str
     columns: tuple[tuple[str, DataType], ...]
+    arguments: Any = None
 
 
 class BoundMoment(Record):
@@ -103,8 +111,8 @@ class Execution(Protocol):
         """The rows of `table` at moment `moment` (an index into `positions`)."""
         ...
 
-    def system_rows(self, table: SystemTable, moment: int) -> Iterable[tuple[Any, ...]]:
-        """The rows of a computed relation at moment `moment`."""
+    def system_rows(self, table: SystemTable, moment: int, limits: Limits = ()) -> Iterable[tuple[Any, ...]]:
+        """The rows of a computed relation at moment `moment`. Rows against the limits may be left out: they are dropped anyway."""
         ...
 
     def transaction_time(self, number: int | None) -> datetime.datetime:

@@ -68,7 +68,8 @@ def _rewound(data: TableData, shape: Shape, number: int) -> TableData:
         newest, oldest = live.last(), past.last()
         next_row_id = 1 + max(newest[0] if newest else 0, versions.parts(oldest[0])[0] if oldest else 0)
     indexes = {i: _rewound_index(index, token, number) for i, index in data.indexes.items() if index.created_at <= number}
-    return TableData(token, data.storage, shape, live, past, indexes, next_row_id)
+    touched = None if data.touched is None else data.touched.shortened(len(data.touched.between(0, number)))
+    return TableData(token, data.storage, shape, live, past, indexes, next_row_id, touched=touched)
 
 
 def _rewound_index(index: IndexData, token: object, number: int) -> IndexData:

@@ -7,7 +7,8 @@ opening costs the same for any size. docs/format.md describes the bytes.
 A snapshot is only ever a copy of what the log says: one that is damaged, or not of this log, is passed over and reported. Files that no
 snapshot in use refers to are removed; pages in files that are mostly dead are written anew.
 
-Not done here: the commit times of all transactions are in every root (8 bytes each), and loaded pages stay in memory.
+Not done here: the commit times of all transactions, and for each table the numbers of those that touched it, are in every root (up
+to 8 bytes each), and loaded pages stay in memory.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from hashlib import sha256
 from typing import Any
 
-from eventdb.errors import DataCorrupted, Error, FormatVersionError
+from eventdb.errors import CannotConnect, DataCorrupted, Error, FormatVersionError
 from eventdb.model.datatype import DataType
 from eventdb.model.record import Record
 from eventdb.model.schema import Table
@@ -31,7 +33,7 @@ from eventdb.storage.pages import BRANCH, ENTRIES, LIVE, PAST, KeyForm, LeafForm
 from eventdb.storage.roots import pack_history, unpack_history
 from eventdb.storage.state import State
 from eventdb.storage.table import Shape, TableData, row_key
-from eventdb.storage.timeline import Timeline
+from eventdb.storage.timeline import Ascending, Timeline
 from eventdb.storage.versions import version_keys
 
 FORMAT = 1
@@ -282,6 +284,17 @@ class SnapshotStore:
             return []
         return [name for name in self._files.list(self.directory) if name.endswith(SUFFIX)]
 
+    def listed(self) -> list[tuple[int, str, int]]:
+        """(transaction number, name, bytes) of the snapshot files, oldest first; one that is removed meanwhile is left out."""
+        found = []
+        for name in self.names():
+            try:
+                with closing(self._files.open_read(os.path.join(self.directory, name))) as file:
+                    found.append((int(name[: -len(SUFFIX)]), name, file.size()))
+            except (CannotConnect, ValueError):
+                continue
+        return found
+
     def write(self, state: State, log: EventLog) -> str | None:
         """Write a snapshot of `state`, a state of `log`, and remove what is no longer needed; its path, None where it is there already.
 
@@ -337,6 +350,9 @@ class SnapshotStore:
             "sequences": dict(state.sequences),
             "files": sorted({*used} - {writer.file.name}),
             "tables": tables,
+            "touched": {
+                storage: codec.pack_integers(data.touched.numbers()) for storage, data in state.tables.items() if data.touched is not None
+            },
         }
 
     def _stale(self, state: State) -> frozenset[str]:
@@ -448,6 +464,7 @@ class SnapshotStore:
     def _state(self, root: Mapping[str, Any], file: SnapshotFile, index_keys: IndexKeys | None) -> State:
         catalogs, objects = unpack_history(root["history"])
         tables = {}
+        touched = root.get("touched", {})
         for storage, definition, slots, next_row_id, closed_at, live, past, packed_indexes in root["tables"]:
             table = objects[definition]
             form = _forms(table, {slot: codec.unpack_type(packed) for slot, packed in slots})
@@ -458,8 +475,9 @@ class SnapshotStore:
             }
             shape = Shape(table, used, index_keys)
             tables[storage] = TableData(
-                object(), storage, shape, _tree(form.live, file, live), _tree(form.past, file, past), indexes, next_row_id, closed_at
-            )
+                object(), storage, shape, _tree(form.live, file, live), _tree(form.past, file, past), indexes, next_row_id, closed_at,
+                Ascending.of(codec.unpack_integers(touched[storage])) if storage in touched else None,
+            )  # fmt: skip
         times = Timeline.of(codec.unpack_integers(root["times"]))
         if times.length != root["number"]:
             raise DataCorrupted("its times are incomplete")

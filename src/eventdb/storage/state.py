@@ -138,6 +138,9 @@ class Editor(Draft):
         """The state after this transaction, committed at `time_us`. The editor is done."""
         self.freeze()
         state = self._state
+        for data in self._touched.values():
+            if data.touched is not None:
+                data.touched = data.touched.extended(self.number)
         catalogs = state.catalogs
         if self.catalog is not state.catalog:
             catalogs = (*catalogs, (self.number, replace(self.catalog, version=(self.number, 0))))

@@ -1,4 +1,4 @@
-"""Transaction numbers and commit times: one append-only array shared by all states of a history, each with a length of its own."""
+"""Ascending numbers that only ever grow, shared by all states of a history: commit times, and the transactions that touched a table."""
 
 from __future__ import annotations
 
@@ -6,52 +6,68 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Self
 
 _appending = threading.Lock()
 
 
-class Timeline:
-    """The commit times of transactions 1 … n in microseconds, strictly increasing. Immutable; `extended` is O(1) along one history."""
+class Ascending:
+    """Ascending integers. Immutable; `extended` is O(1) along one history: one append-only array serves all, each with its own length."""
 
-    __slots__ = ("_times", "length")
+    __slots__ = ("_numbers", "length")
 
-    def __init__(self, times: array[int] | None = None) -> None:
-        self._times = array("q") if times is None else times
-        self.length = len(self._times)
+    def __init__(self, numbers: array[int] | None = None) -> None:
+        self._numbers = array("q") if numbers is None else numbers
+        self.length = len(self._numbers)
 
     @classmethod
-    def of(cls, times: Iterable[int]) -> Timeline:
-        """The timeline of given commit times."""
-        return cls(array("q", times))
+    def of(cls, numbers: Iterable[int]) -> Self:
+        """Those numbers."""
+        return cls(array("q", numbers))
 
-    def extended(self, time_us: int) -> Timeline:
-        """This timeline with the next transaction's time."""
+    def extended(self, number: int) -> Self:
+        """These numbers, and a larger one."""
         with _appending:
-            times = self._times
-            if len(times) > self.length and times[self.length] != time_us:
-                times = times[: self.length]
-            if len(times) == self.length:
-                times.append(time_us)
-            longer = Timeline.__new__(Timeline)
-            longer._times = times
+            numbers = self._numbers
+            if len(numbers) > self.length and numbers[self.length] != number:
+                numbers = numbers[: self.length]
+            if len(numbers) == self.length:
+                numbers.append(number)
+            longer = type(self).__new__(type(self))
+            longer._numbers = numbers
             longer.length = self.length + 1
             return longer
 
-    def shortened(self, length: int) -> Timeline:
-        """The timeline of the first `length` transactions; O(1)."""
-        shorter = Timeline.__new__(Timeline)
-        shorter._times = self._times
+    def shortened(self, length: int) -> Self:
+        """The first `length` of them; O(1)."""
+        shorter = type(self).__new__(type(self))
+        shorter._numbers = self._numbers
         shorter.length = min(length, self.length)
         return shorter
 
+    def numbers(self) -> array[int]:
+        """A copy of all."""
+        return self._numbers[: self.length]
+
+    def between(self, after: int, until: int) -> array[int]:
+        """Those with after < number <= until."""
+        low = bisect_right(self._numbers, after, 0, self.length)
+        return self._numbers[low : bisect_right(self._numbers, until, low, self.length)]
+
+
+class Timeline(Ascending):
+    """The commit times of transactions 1 … n in microseconds, strictly increasing."""
+
+    __slots__ = ()
+
     def time_of(self, number: int) -> int | None:
         """The commit time of transaction `number`, None for one that isn't there."""
-        return self._times[number - 1] if 1 <= number <= self.length else None
+        return self._numbers[number - 1] if 1 <= number <= self.length else None
 
     def number_at(self, microseconds: int) -> int:
         """The last transaction at or before that moment, 0 if there is none."""
-        return bisect_right(self._times, microseconds, 0, self.length)
+        return bisect_right(self._numbers, microseconds, 0, self.length)
 
     def times(self) -> array[int]:
         """A copy of all times."""
-        return self._times[: self.length]
+        return self.numbers()

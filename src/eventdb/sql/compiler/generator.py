@@ -339,7 +339,12 @@ class Generator(expressions.SourceEmitter):
         return steps, result
 
     def _systemscan(self, node: plan.SystemScan, need: Need) -> Steps:
-        return [For(f"r{node.relation}", f"cx.system_rows({self.constant(node.table)}, {node.moment})", note=f"SystemScan {node.alias}")]
+        limits = [
+            f"({ordinal}, {operator!r}, {self.tuple_of([self.value(v) for v in values])})" for ordinal, operator, values in node.limits
+        ]
+        told = f", {self.tuple_of(limits)}" if limits else ""
+        source = f"cx.system_rows({self.constant(node.table)}, {node.moment}{told})"
+        return [For(f"r{node.relation}", source, note=f"SystemScan {node.alias}")]
 
     def _values(self, node: plan.Values, need: Need) -> Steps:
         rows = [self.tuple_of([self.value(e) for e in row]) for row in node.rows]

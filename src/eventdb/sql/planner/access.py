@@ -10,7 +10,7 @@ from eventdb.model.schema import Index
 from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, OrderKey, Parameter
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.indexes import Part, Target, parts, serves
-from eventdb.sql.planner.nodes import Access, Bounds, Filter, IndexLookup, IndexRange, KeyLookup, KeyRange, Lookup, Node, Scan
+from eventdb.sql.planner.nodes import Access, Bounds, Filter, IndexLookup, IndexRange, KeyLookup, KeyRange, Lookup, Node, Scan, SystemScan
 from eventdb.sql.planner.walk import has_subquery, is_volatile, relations
 
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -89,6 +89,26 @@ def best_access(scan: Scan, conditions: Sequence[Expr], costs: Costs, own: froze
     if looked_up is not None:
         return looked_up
     return found or remaining(scan, conditions, ())
+
+
+def limited(scan: SystemScan, conditions: Sequence[Expr]) -> SystemScan:
+    """The scan of a computed relation, told what the conditions say about its columns."""
+    limits: list[tuple[int, str, tuple[Expr, ...]]] = []
+    for condition in conditions:
+        if isinstance(condition, InList):
+            target, items = condition.operand, condition.items
+            if isinstance(target, Column) and target.relation == scan.relation and all(isinstance(i, Constant | Parameter) for i in items):
+                limits.append((target.ordinal, "=", items))
+        if not isinstance(condition, Comparison) or condition.operator not in _MIRRORED:
+            continue
+        for side, other, operator in (
+            (condition.left, condition.right, condition.operator), (condition.right, condition.left, _MIRRORED[condition.operator])
+        ):  # fmt: skip
+            if isinstance(side, Column) and side.relation == scan.relation:
+                if scan.relation not in relations((other,)) and not has_subquery(other) and not is_volatile((other,)):
+                    limits.append((side.ordinal, operator, (other,)))
+                break
+    return replace(scan, limits=tuple(limits)) if limits else scan
 
 
 def _leaf(node: Node) -> Node:

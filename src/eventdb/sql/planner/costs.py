@@ -157,7 +157,7 @@ class Costs:
             case Series():
                 return 100.0
             case SystemScan() | CommonScan():
-                return 100.0
+                return 10.0 if isinstance(node, SystemScan) and node.limits else 100.0
             case Filter():
                 rows = self.rows(node.input)
                 for condition in node.conditions:

@@ -133,7 +133,11 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
         case plan.SystemScan() if not node.table.schema:
             return f" {node.alias}"
         case plan.SystemScan():
-            return f" {node.table.schema}.{node.table.name}{f' at moment {node.moment}' if node.moment else ''}"
+            limits = [
+                f"{node.table.columns[ordinal][0]} {operator} {describe(values, emitter)}" for ordinal, operator, values in node.limits
+            ]
+            at = f" at moment {node.moment}" if node.moment else ""
+            return f" {node.table.schema}.{node.table.name}{at}{': ' + ', '.join(limits) if limits else ''}"
         case plan.CommonScan():
             return f" {node.name}"
         case plan.Filter():

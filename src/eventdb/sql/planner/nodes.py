@@ -97,12 +97,17 @@ class IndexRange(Access):
 
 
 class SystemScan(Node):
-    """A computed relation of the engine, at a moment; its rows have ordinals from 0."""
+    """A computed relation of the engine, at a moment; its rows have ordinals from 0.
+
+    `limits`: what the conditions above it say about its columns, as (ordinal, operator, values): a hint of what has to be read. The
+    conditions are tested all the same. Several values belong to "=", which stands for IN.
+    """
 
     relation: int
     table: SystemTable
     alias: str
     moment: int = 0
+    limits: tuple[tuple[int, str, tuple[Expr, ...]], ...] = ()
 
 
 class Values(Node):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from eventdb.model.record import Record, replace
 from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Expr, IsNull, Logical, SubqueryExpression
-from eventdb.sql.planner.access import best_access, ordered_access, sort_key
+from eventdb.sql.planner.access import best_access, limited, ordered_access, sort_key
 from eventdb.sql.planner.aggregates import equal_sides, join_aggregates, read_ends
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.nodes import (
@@ -27,6 +27,7 @@ from eventdb.sql.planner.nodes import (
     SemiJoin,
     SetOperation,
     Sort,
+    SystemScan,
     TopN,
 )
 from eventdb.sql.planner.walk import (
@@ -312,6 +313,8 @@ def choose_access(query: BoundQuery, context: Context) -> BoundQuery:
     def walk(node: Node) -> Node:
         if isinstance(node, Filter) and isinstance(node.input, Scan):
             return best_access(node.input, node.conditions, context.costs)
+        if isinstance(node, Filter) and isinstance(node.input, SystemScan):
+            return replace(node, input=limited(node.input, node.conditions))
         return rebuild(node, lambda part: walk(part) if isinstance(part, Node) else part)
 
     return with_plan(query, walk(query.plan))

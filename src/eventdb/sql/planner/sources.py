@@ -215,6 +215,10 @@ def derived(binder: Binder, bound: BoundQuery, alias: ast.Alias | None, scope: Q
 
 def table_function(binder: Binder, node: ast.TableFunction, scope: QueryScope, left: FromItem) -> FromItem:
     name = node.function.name[-1]
+    if name in ("table_changes", "table_diff"):
+        from eventdb.sql.planner.time_functions import time_function
+
+        return time_function(binder, node, scope)
     if name != "generate_series":
         scope.fail(UndefinedFunction, f"table function {name} does not exist", node.function.position)
     around = sideways(binder, scope, left)

@@ -36,6 +36,16 @@ def decode_body(data: bytes) -> list[Event]:
         raise damaged(failure) from failure
 
 
+def event_count(data: bytes) -> int:
+    """How many events a body has, from the head of its array alone. Raises DataCorrupted."""
+    first = data[0] if data else 0
+    if first >> 5 != 4 or first & 31 > 27:
+        raise damaged(ValueError("a body is an array"))
+    if first & 31 < 24:
+        return first & 31
+    return int.from_bytes(data[1 : 1 + (1 << (first & 31) - 24)], "big")
+
+
 def pack_event(event: Event) -> Packed:
     """One event as something `dumps` takes."""
     pack = _PACK.get(type(event))

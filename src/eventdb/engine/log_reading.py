@@ -1,0 +1,154 @@
+"""Reading the log for a statement: only the transactions that its conditions leave over.
+
+A `Log` begins with all committed transactions that the statement may see, and is narrowed: by bounds on the number or the commit time, to
+single numbers, to the transactions that touched certain tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from eventdb.model.catalog import Catalog
+from eventdb.model.transaction import microseconds_of
+from eventdb.sql.environment import Limits, SystemTable
+from eventdb.storage.codec import decode_body
+from eventdb.storage.log.base import Record
+
+if TYPE_CHECKING:
+    from eventdb.engine.changes import Change
+    from eventdb.engine.execution import Execution
+
+_NEAR = 8
+"""Records that lie so close together are read in one go."""
+
+
+class Log:
+    """The transactions that a statement may see, to be narrowed and read.
+
+    `low`, `high`: the range that is left; `numbers`: the single ones in it, None for all.
+    """
+
+    def __init__(self, execution: Execution, table: SystemTable, last: int | None, limits: Limits = ()) -> None:
+        reader, transaction = execution.reader, execution.transaction
+        self.database = execution.session.database
+        self.reader = reader
+        self.until = reader.number if transaction is None else transaction.base.number
+        if last is not None:
+            self.until = min(last, self.until)
+        self.low, self.high = max(1, self.database.log.first), self.until
+        self.numbers: set[int] | None = None
+        self.whole: frozenset[int] = frozenset()
+        self._limits = [(table.columns[ordinal][0], operator, values) for ordinal, operator, values in limits]
+
+    # narrowing
+
+    def between(self, low: int, high: int) -> None:
+        """Only numbers from `low` to `high`."""
+        self.low, self.high = max(self.low, low), min(self.high, high)
+
+    def only(self, numbers: Iterable[int]) -> None:
+        """Only these numbers."""
+        self.numbers = set(numbers) if self.numbers is None else self.numbers.intersection(numbers)
+
+    def bound(self, number: str, time: str | None = None) -> None:
+        """Take what the conditions say about the columns `number` and `time`."""
+        for name, operator, values in self._limits:
+            if name == number:
+                self._bounded(operator, values)
+            elif name == time:
+                self._bounded_by_time(operator, values[0] if len(values) == 1 else None)
+
+    def _bounded(self, operator: str, values: tuple[Any, ...]) -> None:
+        if operator == "=":
+            self.only(int(value) for value in values if value is not None and value == int(value))
+        elif values[0] is None:
+            self.between(1, 0)
+        elif operator in (">", ">="):
+            self.between(int(values[0]), self.high)
+        else:
+            self.between(self.low, int(values[0]))
+
+    def _bounded_by_time(self, operator: str, value: Any) -> None:
+        if value is None:
+            return
+        microseconds = microseconds_of(value)
+        if operator in ("=", ">", ">="):
+            self.between(self.reader.number_at(microseconds - 1) + 1, self.high)
+        if operator in ("=", "<", "<="):
+            self.between(self.low, self.reader.number_at(microseconds))
+
+    def equal(self, name: str) -> set[Any] | None:
+        """The values that the conditions leave for a column; None for all."""
+        found: set[Any] | None = None
+        for column, operator, values in self._limits:
+            if column == name and operator == "=":
+                found = set(values) if found is None else found.intersection(values)
+        return found
+
+    def restrict(self, tables: Collection[int]) -> None:
+        """Only transactions that touched these tables (by id), and those that changed the schema: what they made and dropped again, or
+        named otherwise for a while, stands in no catalog."""
+        storages = {
+            table.storage for catalog in self.catalogs() for table_id in tables if (table := catalog.tables.get(table_id)) is not None
+        }
+        found: set[int] = set()
+        for storage in storages:
+            data = self.database.head.tables.get(storage)
+            if data is None or data.touched is None:
+                return
+            found.update(data.touched.between(self.low - 1, self.high))
+        self.whole = frozenset(catalog.version[0] for catalog in self.catalogs())
+        self.only(found | self.whole)
+
+    # reading
+
+    def catalogs(self) -> Iterator[Catalog]:
+        """The schemas that were in force in the range, newest first."""
+        at = self.high
+        while at >= 0:
+            catalog = self.reader.catalog_at(at)
+            yield catalog
+            at = catalog.version[0] - 1
+            if at < self.low - 1:
+                return
+
+    def time_of(self, number: int) -> int:
+        """The commit time in microseconds."""
+        return self.reader.time_of(number) or 0
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """(after, until) of what is to be read, in order."""
+        if self.numbers is None:
+            if self.low <= self.high:
+                yield self.low - 1, self.high
+            return
+        first = last = 0
+        for number in sorted(self.numbers):
+            if not self.low <= number <= self.high:
+                continue
+            if last and number - last > _NEAR:
+                yield first - 1, last
+                first = number
+            first = first or number
+            last = number
+        if last:
+            yield first - 1, last
+
+    def records(self) -> Iterator[Record]:
+        """The records, in order."""
+        database, numbers = self.database, self.numbers
+        for after, until in self.ranges():
+            for record in database.log.read(after, until):
+                database.records_read += 1
+                if numbers is None or record.header.number in numbers:
+                    yield record
+
+    def changes(self, tables: Collection[int] | None = None) -> Iterator[tuple[int, Iterator[Change]]]:
+        """(number, changes) of the transactions; rows of `tables` only, unless that is None or the transaction changed the schema."""
+        from eventdb.engine.changes import changes
+
+        for record in self.records():
+            number = record.header.number
+            wanted = None if number in self.whole else tables
+            yield number, changes(self.reader, number, decode_body(record.body), wanted)

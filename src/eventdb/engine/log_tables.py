@@ -1,0 +1,119 @@
+"""The log in SQL: eventdb.transactions, eventdb.events, eventdb.schema_history, eventdb.snapshots.
+
+Each reads the log itself, and no more of it than the statement's conditions ask for: bounds on the transaction number or on the commit
+time give the range to read, equality with a table's name the transactions that touched tables of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from eventdb.engine.log_reading import Log
+from eventdb.engine.system_tables import register
+from eventdb.model.datatype import BIGINT, BYTEA, INTEGER, JSON, TEXT, TIMESTAMPTZ, DataType
+from eventdb.model.late import Late
+from eventdb.model.schema import Table
+from eventdb.model.transaction import datetime_of
+
+if TYPE_CHECKING:
+    from eventdb.model.transaction import Header
+
+json: Any = Late("json")
+Row = tuple[Any, ...]
+
+
+def log_table(schema: str, name: str, **columns: DataType) -> Callable[[Callable[[Log], Iterable[Row]]], Callable[[Log], Iterable[Row]]]:
+    """Declare a relation whose rows come from the log."""
+
+    def declared(source: Callable[[Log], Iterable[Row]]) -> Callable[[Log], Iterable[Row]]:
+        register(schema, name, columns, lambda execution, table, last, limits: source(Log(execution, table, last, limits)))
+        return source
+
+    return declared
+
+
+@log_table(
+    "eventdb", "transactions", number=BIGINT, committed_at=TIMESTAMPTZ, actor=TEXT, reason=TEXT, correlation_id=TEXT, metadata=JSON,
+    events=INTEGER, hash=BYTEA,
+)  # fmt: skip
+def _transactions(log: Log) -> Iterator[Row]:
+    from eventdb.storage.codec import event_count
+
+    log.bound("number", "committed_at")
+    for record in log.records():
+        header, told = record.header, record.header.provenance
+        yield (
+            header.number, datetime_of(header.time), told.actor, told.reason, told.correlation_id, metadata_text(header),
+            event_count(record.body), record.hash,
+        )  # fmt: skip
+
+
+def metadata_text(header: Header) -> str | None:
+    """A transaction's metadata as JSON text; None where it has none."""
+    metadata = header.provenance.metadata
+    return json.dumps(dict(metadata), ensure_ascii=False) if metadata else None
+
+
+@log_table(
+    "eventdb", "events", transaction=BIGINT, position=INTEGER, operation=TEXT, table_schema=TEXT, table_name=TEXT, key=JSON, before=JSON,
+    after=JSON,
+)  # fmt: skip
+def _events(log: Log) -> Iterator[Row]:
+    from eventdb.engine.changes import RowChange, key_writer, row_writer
+
+    log.bound("transaction")
+    tables = None
+    names, schemas = log.equal("table_name"), log.equal("table_schema")
+    if names is not None or schemas is not None:
+        tables = frozenset(
+            table.id
+            for catalog in log.catalogs()
+            for table in catalog.tables.values()
+            if (names is None or table.name in names) and (schemas is None or table.schema in schemas)
+        )
+        log.restrict(tables)
+    writers: dict[int, tuple[Table, Callable[[Any], str], Callable[[Any], str]]] = {}
+    for number, changes in log.changes(tables):
+        for change in changes:
+            if not isinstance(change, RowChange):
+                continue
+            table = change.table
+            known = writers.get(id(table))
+            if known is None:
+                known = writers[id(table)] = table, key_writer(table), row_writer(table)
+            _, key, row = known
+            yield (
+                number, change.position, change.operation, table.schema, table.name, key(change.key),
+                None if change.before is None else row(change.before), None if change.after is None else row(change.after),
+            )  # fmt: skip
+
+
+@log_table(
+    "eventdb", "schema_history", transaction=BIGINT, position=INTEGER, committed_at=TIMESTAMPTZ, operation=TEXT, object_type=TEXT,
+    object_schema=TEXT, object_name=TEXT, table_name=TEXT, change=TEXT, definition=JSON,
+)  # fmt: skip
+def _schema_history(log: Log) -> Iterator[Row]:
+    from eventdb.engine.changes import SchemaChange, definition_json, described
+
+    log.bound("transaction", "committed_at")
+    log.only([catalog.version[0] for catalog in log.catalogs() if catalog.version[0]])
+    for number, changes in log.changes(frozenset()):
+        for change in changes:
+            if isinstance(change, SchemaChange):
+                yield (
+                    number, change.position, datetime_of(log.time_of(number)), change.operation, change.kind, change.schema, change.name,
+                    None if change.table is None else change.table.name, described(change), definition_json(change),
+                )  # fmt: skip
+
+
+@log_table("eventdb", "snapshots", number=BIGINT, committed_at=TIMESTAMPTZ, file=TEXT, bytes=BIGINT)
+def _snapshots(log: Log) -> Iterator[Row]:
+    for number, name, size in log.database.snapshots():
+        if number <= log.until:
+            time = log.time_of(number)
+            yield number, None if time is None else datetime_of(time), name, size
+
+
+__all__ = ["metadata_text"]
+

@@ -1,0 +1,198 @@
+"""The log in SQL: what eventdb.transactions, events, schema_history and snapshots say, and how few records conditions make them read."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import operator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eventdb
+
+MANY = 200
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[eventdb.Connection]:
+    """Some `MANY` transactions: one table that all touch, one that few touch, schema changes now and then; reopened from the disk."""
+    path = tmp_path_factory.mktemp("log") / "db"
+    with eventdb.connect(path, autocommit=True, durability="none") as connection:
+        connection.execute("CREATE TABLE busy (id INTEGER PRIMARY KEY, n INTEGER)")
+        connection.execute("CREATE TABLE quiet (id INTEGER PRIMARY KEY, n INTEGER)")
+        connection.execute("INSERT INTO busy VALUES (1, 0)")
+        for i in range(4, MANY + 1):
+            with connection.transaction(actor=f"actor {i % 3}", reason=None if i % 2 else "even", metadata={"i": i}):
+                if i % 50 == 0:
+                    connection.execute("INSERT INTO quiet VALUES (?, ?)", (i, i))
+                elif i % 70 == 0:
+                    connection.execute(f"ALTER TABLE busy ADD COLUMN c{i} TEXT")
+                else:
+                    connection.execute("UPDATE busy SET n = n + 1")
+        assert connection.head == MANY
+        connection.close()
+    connection = eventdb.connect(path, autocommit=True)
+    yield connection
+    connection.close()
+
+
+def ask(connection: eventdb.Connection, query: str, parameters: Any = ()) -> tuple[list[tuple[Any, ...]], int]:
+    """(rows, records of the log read for them)."""
+    before = connection.database.records_read
+    rows = connection.execute(query, parameters).fetchall()
+    return rows, connection.database.records_read - before
+
+
+def test_transactions(connection: eventdb.Connection) -> None:
+    rows, _ = ask(connection, "SELECT * FROM eventdb.transactions")
+    assert [row[0] for row in rows] == list(range(1, MANY + 1))
+    assert all(a[1] < b[1] for a, b in itertools.pairwise(rows))
+    assert rows[9][2:7] == ("actor 1", "even", None, {"i": 10}, 1)
+    assert len({bytes(row[7]) for row in rows}) == MANY
+
+
+def test_events_are_rows_before_and_after(connection: eventdb.Connection) -> None:
+    rows, _ = ask(connection, "SELECT * FROM eventdb.events WHERE transaction IN (3, 4, 50)")
+    assert rows == [
+        (3, 1, "insert", "public", "busy", {"id": 1}, None, {"id": 1, "n": 0}),
+        (4, 1, "update", "public", "busy", {"id": 1}, {"id": 1, "n": 0}, {"id": 1, "n": 1}),
+        (50, 1, "insert", "public", "quiet", {"id": 50}, None, {"id": 50, "n": 50}),
+    ]
+
+
+def test_json_columns_can_be_looked_into(connection: eventdb.Connection) -> None:
+    query = "SELECT transaction, after ->> 'n' FROM eventdb.events WHERE table_name = 'quiet' AND (after ->> 'n')::int > 120"
+    assert ask(connection, query)[0] == [(150, "150"), (200, "200")]
+    assert ask(connection, "SELECT (metadata ->> 'i')::int FROM eventdb.transactions WHERE number = 9")[0] == [(9,)]
+
+
+def test_every_change_with_who_and_why(connection: eventdb.Connection) -> None:
+    query = """SELECT e.operation, e.key ->> 'id', t.actor, t.reason, t.metadata FROM eventdb.events e
+        JOIN eventdb.transactions t ON t.number = e.transaction WHERE e.table_name = 'quiet' ORDER BY t.number LIMIT 1"""
+    assert ask(connection, query)[0] == [("insert", "50", "actor 2", "even", {"i": 50})]
+
+
+def test_schema_history(connection: eventdb.Connection) -> None:
+    rows, read = ask(
+        connection, "SELECT transaction, operation, object_type, object_schema, object_name, table_name, change FROM eventdb.schema_history"
+    )
+    assert rows == [
+        (1, "create table", "table", "public", "busy", "busy", "table created"),
+        (2, "create table", "table", "public", "quiet", "quiet", "table created"),
+        (70, "alter table", "table", "public", "busy", "busy", 'column "c70" added'),
+        (140, "alter table", "table", "public", "busy", "busy", 'column "c140" added'),
+    ]
+    assert read <= 4
+    ((definition,),), read = ask(connection, "SELECT definition FROM eventdb.schema_history WHERE transaction = 70")
+    assert read == 1
+    assert [column["name"] for column in definition["columns"]] == ["id", "n", "c70"]
+    assert definition["columns"][0] == {"name": "id", "type": "integer", "nullable": False}
+    assert definition["constraints"] == [{"name": "busy_pkey", "kind": "primary key", "columns": ["id"]}]
+
+
+def test_snapshots(connection: eventdb.Connection, tmp_path: Path) -> None:
+    rows, _ = ask(connection, "SELECT s.number, s.bytes > 0, t.number, s.committed_at = t.committed_at"
+                  " FROM eventdb.snapshots s JOIN eventdb.transactions t ON t.number = s.number")  # fmt: skip
+    assert rows == [(MANY, True, MANY, True)]
+    assert ask(connection, f"SELECT * FROM eventdb.snapshots FOR SYSTEM_TIME AS OF TRANSACTION {MANY - 1}")[0] == []
+
+
+# condition, parameters → the most records that may be read for it
+TRANSACTIONS: list[tuple[str, tuple[Any, ...], int]] = [
+    (f"number = {MANY}", (), 1), ("number = ?", (7,), 1), ("number IN (5, 9, 195)", (), 6), (f"number > {MANY - 5}", (), 6),
+    ("? <= number AND number < ?", (100, 103), 4), ("number BETWEEN 20 AND 24", (), 5), ("number < 4 AND number > 1", (), 4),
+    ("number = NULL", (), 0), ("number > 5 AND number < 3", (), 0), ("number = 1000", (), 0), ("number IN (3, NULL)", (), 1),
+    ("number = 5 OR number = 6", (), MANY), ("number = (SELECT 5)", (), MANY), ("number % 2 = 0", (), MANY),
+    ("number > 190.5", (), MANY), ("number = 5 AND number = 6", (), 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("condition", "parameters", "most"), TRANSACTIONS)
+def test_conditions_on_the_number(connection: eventdb.Connection, condition: str, parameters: tuple[Any, ...], most: int) -> None:
+    """The same rows as without the hint, from few records."""
+    rows, read = ask(connection, f"SELECT number, actor FROM eventdb.transactions WHERE {condition}", parameters)
+    everything = "(SELECT number, actor FROM eventdb.transactions LIMIT 100000) AS transactions"
+    expected, all_read = ask(connection, f"SELECT number, actor FROM {everything} WHERE {condition}", parameters)
+    assert rows == expected
+    assert all_read == MANY
+    assert read <= most
+    for table in ("events", "schema_history"):
+        named = condition.replace("number", "transaction").replace("actor", "table_schema")
+        rows, read = ask(connection, f"SELECT * FROM eventdb.{table} WHERE {named}", parameters)
+        expected, _ = ask(connection, f"SELECT * FROM (SELECT * FROM eventdb.{table} LIMIT 100000) AS e WHERE {named}", parameters)
+        assert rows == expected
+        assert read <= most
+
+
+def test_conditions_on_the_time(connection: eventdb.Connection) -> None:
+    times = [time for (time,) in connection.execute("SELECT committed_at FROM eventdb.transactions")]
+    for symbol, holds in {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}.items():
+        for time in (times[9], times[9] + datetime.timedelta(microseconds=1)):
+            wanted = [i for i, t in enumerate(times, 1) if holds(t, time)]
+            rows, read = ask(connection, f"SELECT number FROM eventdb.transactions WHERE committed_at {symbol} ?", (time,))
+            assert [n for (n,) in rows] == wanted, symbol
+            assert len(wanted) <= read <= len(wanted) + 1
+
+
+def test_conditions_on_the_table(connection: eventdb.Connection) -> None:
+    """Only transactions that touched a table of that name are read."""
+    rows, read = ask(connection, "SELECT transaction FROM eventdb.events WHERE table_name = 'quiet'")
+    assert rows == [(50,), (100,), (150,), (200,)]
+    assert read <= 8 + 4
+    rows, read = ask(connection, "SELECT transaction FROM eventdb.events WHERE table_name = ? AND transaction > 120", ("quiet",))
+    assert rows == [(150,), (200,)]
+    assert read <= 4 + 1
+    for column in ("table_name", "table_schema"):
+        rows, read = ask(connection, f"SELECT * FROM eventdb.events WHERE {column} = 'nothing'")
+        assert rows == []
+        assert read <= 4, "those that changed the schema"
+    rows, read = ask(connection, "SELECT count(*) FROM eventdb.events WHERE table_name IN ('busy', 'quiet')")
+    assert rows == [(MANY - 4,)]
+    explained = "\n".join(line for (line,) in connection.execute("EXPLAIN SELECT * FROM eventdb.events WHERE table_name = 'quiet'"))
+    assert "table_name = 'quiet'" in explained
+
+
+def test_names_of_then(connection: eventdb.Connection) -> None:
+    """A row change stands under the name that its table had: renamed, dropped and made again, in another schema."""
+    memory = eventdb.connect(":memory:", autocommit=True)
+    memory.executescript(
+        """CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1); ALTER TABLE a RENAME TO b; INSERT INTO b VALUES (2); DROP TABLE b;
+        CREATE TABLE a (y TEXT); INSERT INTO a VALUES ('3'); CREATE SCHEMA s; CREATE TABLE s.a (z INTEGER); INSERT INTO s.a VALUES (4)"""
+    )
+    seen = {name: ask(memory, "SELECT table_schema, after FROM eventdb.events WHERE table_name = ?", (name,))[0] for name in "ab"}
+    assert seen["a"] == [("public", {"x": 1}), ("public", {"y": "3"}), ("s", {"z": 4})]
+    assert seen["b"] == [("public", {"x": 2})]
+    assert ask(memory, "SELECT after FROM eventdb.events WHERE table_name = 'a' AND table_schema = 's'")[0] == [({"z": 4},)]
+    memory.executescript("BEGIN; CREATE TABLE c (i INTEGER); INSERT INTO c VALUES (1)")
+    memory.executescript("ALTER TABLE c RENAME TO d; DELETE FROM d; DROP TABLE d; COMMIT")
+    assert ask(memory, "SELECT operation FROM eventdb.events WHERE table_name = 'c'")[0] == [("insert",)]
+    assert ask(memory, "SELECT operation FROM eventdb.events WHERE table_name = 'd'")[0] == [("delete",)]
+    memory.close()
+
+
+def test_in_the_past_and_in_a_transaction() -> None:
+    """A pinned reader sees the log up to its moment; a transaction does not see itself."""
+    memory = eventdb.connect(":memory:", autocommit=True)
+    memory.executescript("CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)")
+    query = "SELECT transaction FROM eventdb.events"
+    assert ask(memory, "SELECT transaction FROM eventdb.events FOR SYSTEM_TIME AS OF TRANSACTION 2")[0] == [(2,)]
+    memory.execute("SET SYSTEM_TIME AS OF TRANSACTION 2")
+    assert ask(memory, query)[0] == [(2,)]
+    memory.execute("SET SYSTEM_TIME DEFAULT")
+    memory.execute("BEGIN")
+    memory.execute("INSERT INTO t VALUES (3)")
+    assert ask(memory, query)[0] == [(2,), (3,)]
+    memory.execute("COMMIT")
+    assert ask(memory, query)[0] == [(2,), (3,), (4,)]
+    memory.close()
+
+
+def test_correlated(connection: eventdb.Connection) -> None:
+    """The hint may come from an outer row: one record for each."""
+    query = """SELECT n, (SELECT t.metadata ->> 'i' FROM eventdb.transactions t WHERE t.number = n) FROM (VALUES (7), (90)) AS v (n)"""
+    rows, read = ask(connection, query)
+    assert rows == [(7, "7"), (90, "90")]
+    assert read <= 2
