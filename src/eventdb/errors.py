@@ -329,6 +329,12 @@ class SnapshotTooOld(OperationalError, sqlstate="72000"):
     """The moment asked for lies before the table's horizon."""
 
 
+class RevertConflict(OperationalError, sqlstate="72001"):
+    """A transaction cannot be reverted: later ones changed what it left. `transactions`: their numbers, ascending."""
+
+    transactions: tuple[int, ...] = ()
+
+
 # 0A, 07, 2B, 3x, 42: the statement
 
 

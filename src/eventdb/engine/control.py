@@ -28,6 +28,7 @@ from eventdb.sql import compiler
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import ResultColumn
+from eventdb.sql.reader import StateReader
 
 if TYPE_CHECKING:
     from eventdb.engine.session import Session
@@ -61,10 +62,13 @@ def _constant(session: Session, expression: ast.Expression, statement: Statement
     return compute(Execution(session, reader, session.transaction), adapted(values, env.parameter_types, session.timezone))
 
 
-def _moment(session: Session, moment: ast.Moment, statement: Statement, values: tuple[Any, ...]) -> int:
+def moment_of(
+    session: Session, moment: ast.Moment, statement: Statement, values: tuple[Any, ...], reader: StateReader | None = None
+) -> int:
+    """The transaction number of a moment that stands outside any query, as `reader` (None: the newest state) has it."""
     env = _environment(session, statement)
     prepared = prepare_moment(moment, env)
-    reader = session.database.refresh()
+    reader = reader or session.database.refresh()
     execution = Execution(session, reader, session.transaction)
     return prepared.number(execution, adapted(values, env.parameter_types, session.timezone), reader)
 
@@ -72,7 +76,7 @@ def _moment(session: Session, moment: ast.Moment, statement: Statement, values: 
 def _begin(session: Session, node: ast.Begin, statement: Statement, values: tuple[Any, ...]) -> None:
     if session.transaction is not None:
         raise ActiveTransaction("there is already a transaction in progress", position=node.position)
-    pinned = None if node.as_of is None else _moment(session, node.as_of, statement, values)
+    pinned = None if node.as_of is None else moment_of(session, node.as_of, statement, values)
     told = {name: _option(session, name, expression, statement, values) for name, expression in node.options}
     if len(told) != len(node.options):
         raise SQLSyntaxError("an option of BEGIN stands twice", position=node.position)
@@ -243,7 +247,7 @@ def _interval_zone(value: Any) -> Any:
 def _set_system_time(session: Session, node: ast.SetSystemTime, statement: Statement, values: tuple[Any, ...]) -> None:
     if session.transaction is not None:
         raise ActiveTransaction("SET SYSTEM_TIME must stand outside a transaction", position=node.position)
-    session.pinned = session.connection_pin if node.moment is None else _moment(session, node.moment, statement, values)
+    session.pinned = session.connection_pin if node.moment is None else moment_of(session, node.moment, statement, values)
 
 
 def _show(session: Session, node: ast.Show, *_: Any) -> Any:

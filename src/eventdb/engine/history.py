@@ -89,9 +89,10 @@ def _storages_before(reader: StateReader, catalog: Catalog, table: Table) -> lis
     while at >= 0:
         catalog, later = reader.catalog_at(at), catalog
         then = catalog.tables.get(table.id)
-        if then is None or catalog is later:
+        if catalog is later or (then is None and catalog.next_id <= table.id):
             break
-        if then.storage not in storages:
+        # a table that was dropped and brought back is missing for a while
+        if then is not None and then.storage not in storages:
             storages.add(then.storage)
             found.append((at, then))
         at = min(at, catalog.version[0]) - 1

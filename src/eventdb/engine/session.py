@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.binding import adapted, adapted_rows, ordered
 from eventdb.engine.commit import Request
-from eventdb.engine.control import Control
+from eventdb.engine.control import Control, moment_of
 from eventdb.engine.database import Database
 from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.provenance import merged
@@ -228,6 +228,8 @@ class Session(Control):
                 return self._explain(statement, node, values)
             if type(node) in self.CONTROLS:
                 return self.control(statement, values)
+            if isinstance(node, ast.RevertTransaction | ast.FlashbackTable):
+                return self._undo(statement, node, values)
             return self._define(statement)
         except Exception as error:
             raise (known := translated(error, statement.text)) from known.__cause__
@@ -469,6 +471,26 @@ class Session(Control):
             return Result()
 
         return self.in_transaction(work, True)
+
+    def _undo(self, statement: Statement, node: ast.RevertTransaction | ast.FlashbackTable, values: tuple[Any, ...]) -> Result:
+        from eventdb.engine.flashback import flashback
+        from eventdb.engine.revert import revert
+
+        def work(transaction: Transaction) -> Result:
+            transaction.begin_changes()
+            env, positions = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0]).definition(statement)
+            execution = Execution(self, transaction.queries, transaction, positions)
+            if isinstance(node, ast.FlashbackTable):
+                moment = None if node.to is None else moment_of(self, node.to, statement, values, transaction.base)
+                count = flashback(transaction, node, moment, env, execution)
+            else:
+                number = ast.Moment(node.transaction, True, position=node.transaction.position)
+                count = revert(transaction, moment_of(self, number, statement, values, transaction.base), env, execution)
+            return Result(rowcount=count)
+
+        result = self.in_transaction(work, True)
+        self.total_changes += result.rowcount
+        return result
 
     def _explain(self, statement: Statement, node: ast.Explain, values: tuple[Any, ...]) -> Result:
         if node.analyze and not node.code:

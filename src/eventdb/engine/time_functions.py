@@ -123,7 +123,7 @@ def _table_diff(execution: Execution, table: SystemTable, last: int | None, limi
     sides = ("to_", "from_") if backwards else ("from_", "to_")
     a_values, b_values = _values(between.old), _values(between.new)
     a_none, b_none = (None,) * _width(between.old), (None,) * _width(between.new)
-    for before, now in _Difference(execution, log, (old, new), (after, until), sides).pairs():
+    for before, now in Difference(execution, log, (old, new), (after, until), sides).pairs():
         if backwards:
             before, now = now, before
         operation = "added" if before is None else "removed" if now is None else "modified"
@@ -140,28 +140,35 @@ def _values(table: Table | None) -> Callable[[Row], Values]:
     return (lambda row: ()) if table is None else row_values(table)
 
 
-class _Difference:
-    """The rows that differ between two positions; `sides`: how the columns of the earlier and of the later one are called."""
+class Difference:
+    """The rows that differ between two positions.
+
+    `sides`: how conditions call the columns of the earlier and of the later one. `present`: the later one is what the transaction sees,
+    its own work included; `own` are then the keys that it touched, None where they are not known.
+    """
 
     def __init__(
-        self, execution: Execution, log: Log, tables: tuple[Table | None, Table | None], between: tuple[int, int], sides: tuple[str, str]
-    ) -> None:
+        self, execution: Execution, log: Log, tables: tuple[Table | None, Table | None], between: tuple[int, int],
+        sides: tuple[str, str] = ("from_", "to_"), present: bool = False, own: Iterable[Key] | None = (),
+    ) -> None:  # fmt: skip
         self._execution = execution
         self._log = log
         self._old, self._new = tables
         self._after, self._until = between
         self._sides = sides
+        self._at = None if present else between[1]
+        self._own = own
 
     def pairs(self) -> Iterator[Pair]:
         """(row before, row after) of the rows that came, went or are others now."""
         old, new, reader = self._old, self._new, self._log.reader
         if old is None or new is None:
-            for table, at in ((old, self._after), (new, self._until)):
+            for table, at in ((old, self._after), (new, self._at)):
                 if table is not None:
                     for batch in reader.table(table, at).batches():
                         yield from ((None, row) if table is new else (row, None) for row in batch)
             return
-        before, now = reader.table(old, self._after), reader.table(new, self._until)
+        before, now = reader.table(old, self._after), reader.table(new, self._at)
         if old.storage != new.storage:
             yield from self._rewritten(before, now)
             return
@@ -193,14 +200,14 @@ class _Difference:
         log, new = self._log, self._new
         assert new is not None
         data = log.database.head.tables.get(new.storage)
-        if data is None or data.touched is None or self._after + 1 < log.low:
+        if data is None or data.touched is None or self._own is None or self._after + 1 < log.low:
             return None
         numbers = data.touched.between(self._after, self._until)
         if len(numbers) * _FEW > data.live.count:
             return None
         log.only(numbers)
-        keys: set[Key] = set()
         normal = key_normalizer(new)
+        keys: set[Key] = set(self._own if normal is None else map(normal, self._own))
         for record in log.records():
             events = [event for event in decode_body(record.body) if getattr(event, "table_id", None) == new.id]
             for found in changed_keys(events, log.reader.catalog_at(record.header.number)).values():
@@ -232,7 +239,7 @@ class _Difference:
         columns = shared if ids is None else [new.by_id[i] for i in ids]
         name_old, name_new = layout(old, columns, self._execution), layout(new, columns, self._execution)
         row_old, row_new = layout(old, shared, self._execution), layout(new, shared, self._execution)
-        added = [(column.slot, self._missing(column)) for column in new.visible if column.id not in old.by_id]
+        added = [(column.slot, self.missing(column)) for column in new.visible if column.id not in old.by_id]
         waiting: dict[Any, list[Row]] = {}
         for row in itertools.chain.from_iterable(before.batches()):
             waiting.setdefault(_name(name_old, row), []).append(row)
@@ -248,19 +255,20 @@ class _Difference:
         for rows in waiting.values():
             yield from ((row, None) for row in rows)
 
-    def _missing(self, column: Column) -> Any:
-        """What a column that was added in the span gave to the rows there were."""
+    def missing(self, column: Column) -> Any:
+        """What a column that was added in the span gave to the rows there were, in its type of now."""
         new, reader = self._new, self._log.reader
         assert new is not None
-        found, at = column.missing, self._until
+        first, at = new, self._until
         while at > self._after:
             catalog = reader.catalog_at(at)
             table = catalog.tables.get(new.id)
             if table is None or column.id not in table.by_id:
                 break
-            found = table.by_id[column.id].missing
-            at = catalog.version[0] - 1
-        return found
+            first, at = table, catalog.version[0] - 1
+        row: list[Any] = [None] * first.width
+        row[first.by_id[column.id].slot] = first.by_id[column.id].missing
+        return layout(first, (column,), self._execution)(tuple(row))[0]
 
 
 def _name(name: Callable[[Row], Values], row: Row) -> Values:

@@ -381,7 +381,7 @@ Explain(analyze=True, code=True)
 FLASHBACK TABLE t TO TRANSACTION 3
 ----
 FlashbackTable()
-  table:
+  tables:
     QualifiedName(parts=('t',))
   to:
     Moment(transaction=True)

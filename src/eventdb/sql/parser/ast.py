@@ -458,10 +458,11 @@ class RevertTransaction(Node):
 
 
 class FlashbackTable(Node):
-    """FLASHBACK TABLE table TO moment; `to` None: TO BEFORE DROP."""
+    """FLASHBACK TABLE tables TO moment; `to` None: TO BEFORE DROP [RENAME TO new_name], of one table."""
 
-    table: QualifiedName
+    tables: tuple[QualifiedName, ...]
     to: Moment | None = None
+    new_name: str | None = None
 
 
 # ---- data definition

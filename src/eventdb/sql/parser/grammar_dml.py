@@ -224,6 +224,9 @@ class ManipulationRules(Actions):
         p[0] = ast.RevertTransaction(p[3], position=p.at(1))
 
     def p_flashback(self, p: Symbols) -> None:
-        """flashback : FLASHBACK TABLE relation_name TO moment
-        | FLASHBACK TABLE relation_name TO BEFORE DROP"""
-        p[0] = ast.FlashbackTable(p[3], p[5] if len(p) == 6 else None, position=p.at(1))
+        """flashback : FLASHBACK TABLE relation_names TO moment
+        | FLASHBACK TABLE relation_names TO BEFORE DROP
+        | FLASHBACK TABLE relation_names TO BEFORE DROP RENAME TO IDENTIFIER"""
+        if len(p) > 6 and len(p[3]) > 1:
+            raise errors.SQLSyntaxError("TO BEFORE DROP brings back one table", position=p[3][1].position)
+        p[0] = ast.FlashbackTable(tuple(p[3]), p[5] if len(p) == 6 else None, p[9] if len(p) == 10 else None, position=p.at(1))

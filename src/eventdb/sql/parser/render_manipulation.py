@@ -136,4 +136,5 @@ def _revert(node: ast.RevertTransaction) -> str:
 
 @renders(ast.FlashbackTable)
 def _flashback(node: ast.FlashbackTable) -> str:
-    return f"FLASHBACK TABLE {text(node.table)} TO {text(node.to) if node.to else 'BEFORE DROP'}"
+    renamed = f" RENAME TO {name(node.new_name)}" if node.new_name is not None else ""
+    return f"FLASHBACK TABLE {', '.join(map(text, node.tables))} TO {text(node.to) if node.to else 'BEFORE DROP'}{renamed}"

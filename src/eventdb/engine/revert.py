@@ -1,0 +1,421 @@
+"""REVERT TRANSACTION n: the opposite of what a transaction did, as a new transaction.
+
+Rows. For each row that n left different from how it found it, the row of before is put back, if the row is still as n left it; otherwise
+later transactions have built on it, and the statement fails with a RevertConflict that names them. Constraints are those of today. So
+reverting is itself a transaction like any other, and reverting that one brings back what n did.
+
+Schema. What n created is dropped, if nobody touched it since and nothing depends on it. What n dropped is made again (see `flashback` for
+tables). A definition that n changed becomes the one before, if it is still as n left it; a column that n added goes only if no later
+transaction wrote the table, a table that n rewrote gets its old rows only then too.
+
+Values that n took of sequences stay taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from eventdb.engine.conflicts import changed_keys
+from eventdb.engine.define_rows import build_index, check_foreign_key, check_not_null, check_rows, relaid
+from eventdb.engine.flashback import bring_back, last_value
+from eventdb.engine.transaction import Transaction
+from eventdb.engine.undo_rows import Pair, RowUndo, of_today, same
+from eventdb.errors import DependentObjectsStillExist, DuplicateTable, InvalidParameterValue, RevertConflict
+from eventdb.model.event import (
+    IndexCreated,
+    IndexDropped,
+    SchemaCreated,
+    SchemaDropped,
+    SequenceAdvanced,
+    SequenceCreated,
+    TableAltered,
+    TableRewritten,
+    ViewCreated,
+    ViewDropped,
+)
+from eventdb.model.record import replace
+from eventdb.model.schema import Check, ForeignKey, Index, Relation, Sequence, Table, Unique, View
+from eventdb.sql.definition.dropping import dependent_views, removal
+from eventdb.sql.definition.indexes import index_slots
+from eventdb.sql.definition.names import KINDS, unused
+from eventdb.sql.definition.references import mentions
+from eventdb.sql.environment import Environment
+from eventdb.sql.modification.making import row_types
+from eventdb.sql.modification.prepared import key_function
+from eventdb.sql.modification.violations import key_detail
+from eventdb.storage.codec import decode_body
+
+if TYPE_CHECKING:
+    from eventdb.engine.execution import Execution
+
+_MOST_NAMED = 10
+
+
+def revert(txn: Transaction, number: int, env: Environment, execution: Execution) -> int:
+    """Do the opposite of transaction `number`; how many rows that changed. Raises RevertConflict, and what today's constraints raise."""
+    if not 1 <= number <= txn.base.number:
+        raise InvalidParameterValue(f"there is no transaction {number}: the database stands at transaction {txn.base.number}")
+    (record,) = txn.database.log.read(number - 1, number)
+    work = _Revert(txn, number, env, execution)
+    work.schema_back()
+    undo = RowUndo(txn, execution)
+    for table, pairs in work.rows(decode_body(record.body)):
+        undo.put(table, pairs)
+    work.indexes_and_views_back()
+    work.schemas_away()
+    undo.check()
+    return undo.count + work.restored
+
+
+class _Revert:
+    def __init__(self, txn: Transaction, number: int, env: Environment, execution: Execution) -> None:
+        self._txn = txn
+        self._number = number
+        self._env = env
+        self._execution = execution
+        self._before = txn.base.catalog_at(number - 1)
+        self._after = txn.base.catalog_at(number)
+        self.restored = 0
+        """Rows of tables that came back."""
+        self._created_ids = self._after.tables.keys() - self._before.tables.keys()
+
+    # ---- conflicts
+
+    def _conflict(self, what: str, numbers: Iterable[int], detail: str | None = None) -> RevertConflict:
+        later = sorted(set(numbers))
+        named = f" by transaction{'s' if len(later) > 1 else ''} {', '.join(map(str, later[:_MOST_NAMED]))}" if later else ""
+        more = " and others" if len(later) > _MOST_NAMED else ""
+        error = RevertConflict(
+            f"cannot revert transaction {self._number}: {what} later{named}{more}",
+            detail=detail, hint="Revert those first, or put the rows right by hand.",
+        )  # fmt: skip
+        error.transactions = tuple(later)
+        return error
+
+    def _since(self, table: Table) -> list[int]:
+        """The later transactions that touched a table's rows or definition, own work (as the next number) included."""
+        base = self._txn.base
+        data = base.tables.get(table.storage)
+        if data is None or data.touched is None:
+            records = self._txn.database.log.read(self._number, base.number)
+            found = [r.header.number for r in records if any(_about(event, table) for event in decode_body(r.body))]
+        else:
+            found = list(data.touched.between(self._number, base.number))
+        if any(getattr(event, "table_id", None) == table.id for event in self._txn.events):
+            found.append(self._txn.number)
+        return found
+
+    def _changed_at(self, item: Relation) -> list[int]:
+        """The later transactions that changed the definition of an object."""
+        base, kind = self._txn.base, f"{_FIELDS[type(item)]}"
+        found, at = [], base.number
+        now = getattr(self._txn.catalog, kind).get(item.id)
+        while at > self._number:
+            catalog = base.catalog_at(at)
+            earlier = getattr(base.catalog_at(catalog.version[0] - 1), kind).get(item.id)
+            if catalog.version[0] > self._number and earlier != getattr(catalog, kind).get(item.id):
+                found.append(catalog.version[0])
+            at = catalog.version[0] - 1
+        if now != getattr(base.catalog, kind).get(item.id):
+            found.append(self._txn.number)
+        return found
+
+    # ---- rows
+
+    def rows(self, events: list[Any]) -> list[tuple[Table, list[Pair]]]:
+        """By table, in the schema of now: each row that the transaction left different, as it is and as it is to be."""
+        txn, number = self._txn, self._number
+        found: list[tuple[Table, list[Pair]]] = []
+        kept = {
+            table_id: table for table_id, table in self._before.tables.items()
+            if table_id in self._after.tables and self._after.tables[table_id].storage == table.storage
+        }  # fmt: skip
+        touched = changed_keys([event for event in events if getattr(event, "table_id", None) in kept], self._after)
+        conflicts: list[str] = []
+        later: set[int] = set()
+        for table_id, keys in touched.items():
+            before, after, now = kept[table_id], self._after.tables[table_id], txn.catalog.tables.get(table_id)
+            was, left = txn.base.table(before, number - 1), txn.base.table(after, number)
+            changed = [(was.get(key), left.get(key)) for key in _ordered(keys)]
+            changed = [(a, b) for a, b in changed if not (a is b or (a is not None and b is not None and a[0] == b[0]))]
+            if not changed:
+                continue
+            if now is None:
+                raise self._conflict(f'table "{after.name}" was dropped', self._changed_at(after))
+            one, other = (of_today(then, now, self._execution, lambda column: column.missing) for then in (before, after))
+            present, key_of = txn.reader.table(now), key_function(now)
+            pairs: list[Pair] = []
+            for a, b in changed:
+                row = other(b, None) if b is not None else one(a, None)  # type: ignore[arg-type]
+                there = present.get(key_of(row))
+                left_so = there is None if b is None else there is not None and same(now, other(b, there), there)
+                if not left_so:
+                    later.update(self._versions(now, key_of(row)))
+                    conflicts.append(_shown_key(now, row))
+                else:
+                    pairs.append((there, None if a is None else one(a, there)))
+            found.append((now, pairs))
+        if conflicts:
+            shown = "\n".join(conflicts[:_MOST_NAMED]) + ("\n…" if len(conflicts) > _MOST_NAMED else "")
+            raise self._conflict("its rows were changed", later, shown)
+        return found
+
+    def _versions(self, table: Table, key: Any) -> Iterator[int]:
+        """The later transactions that wrote the row of a key."""
+        for batch in self._txn.present.table(table).versions(self._number, self._txn.number, key):
+            for end, row in batch:
+                if row[0] > self._number:
+                    yield row[0]
+                if end is not None:
+                    yield end
+
+    # ---- schema
+
+    def schema_back(self) -> None:
+        """What was created goes, what was dropped comes back, what was altered is as before. Only indexes and views that were dropped, and
+        schemas that were made, wait until the rows are dealt with."""
+        txn = self._txn
+        self._schemas_back()
+        for view in self._gone_or_changed("views"):
+            if view.id in self._after.views:
+                self._view_away(view)
+        for view in self._created("views"):
+            self._remove(view)
+        for index in self._created("indexes"):
+            if not index.constraint and index.table_id in self._before.tables:
+                self._remove(index)
+        for index in self._gone_or_changed("indexes"):
+            if index.id in self._after.indexes and index.id in txn.catalog.indexes:
+                self._unchanged(index)
+                self._free(index)
+                txn.apply(IndexCreated(index))
+        for sequence in self._gone_or_changed("sequences"):
+            self._sequence_back(sequence)
+        altered = [table for table in self._gone_or_changed("tables") if table.id in self._after.tables]
+        for table in altered:
+            if table.id not in txn.catalog.tables:
+                raise self._conflict(f'table "{table.name}" was dropped', self._changed_at(table))
+            self._unchanged(table)
+        self._remove_created()
+        dropped = [table for table in self._gone_or_changed("tables") if table.id not in self._after.tables]
+        for table in _parents_first(dropped):
+            if table.id in txn.catalog.tables:
+                raise self._conflict(f'table "{table.name}" was brought back', self._changed_at(table))
+            self.restored += bring_back(txn, table, self._number, None, self._env, at=self._number - 1)
+        for table in altered:
+            self._table_back(table)
+
+    def _schemas_back(self) -> None:
+        txn = self._txn
+        for schema, comment in self._before.schemas.items():
+            was_left = (schema in self._after.schemas, self._after.schemas.get(schema))
+            if was_left != (True, comment) and was_left == (schema in txn.catalog.schemas, txn.catalog.schemas.get(schema)):
+                txn.apply(SchemaCreated(schema, comment))
+
+    def _view_away(self, view: View) -> None:
+        """A view that the transaction replaced goes for now."""
+        txn = self._txn
+        if view.id not in txn.catalog.views:
+            raise self._conflict(f'view "{view.name}" was dropped', self._changed_at(view))
+        self._unchanged(view)
+        others = dependent_views(txn.catalog, view.id)
+        if others and view.columns != self._after.views[view.id].columns:
+            raise DependentObjectsStillExist(f'cannot revert transaction {self._number}: view "{others[0].name}" uses view "{view.name}"')
+        txn.apply(ViewDropped(view.id))
+
+    def _gone_or_changed(self, kind: str) -> list[Any]:
+        before, after = getattr(self._before, kind), getattr(self._after, kind)
+        return [item for item in before.values() if after.get(item.id) != item]
+
+    def _created(self, kind: str) -> list[Any]:
+        before, after = getattr(self._before, kind), getattr(self._after, kind)
+        return [item for item in after.values() if item.id not in before]
+
+    def _unchanged(self, item: Relation) -> None:
+        """Raise where an object is no longer as the transaction left it."""
+        kind = _FIELDS[type(item)]
+        if getattr(self._txn.catalog, kind).get(item.id) != getattr(self._after, kind).get(item.id):
+            raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was changed', self._changed_at(item))
+
+    def _remove(self, item: Relation) -> None:
+        """Drop what the transaction made; it may be gone already."""
+        txn = self._txn
+        if item.id not in getattr(txn.catalog, _FIELDS[type(item)]):
+            return
+        self._unchanged(item)
+        if isinstance(item, Table):
+            later = self._since(item)
+            if later:
+                raise self._conflict(f'table "{item.name}", which it created, was changed', later)
+        going = {other.id for kind in _FIELDS.values() for other in self._created(kind)}
+        going.update(table.id for table in self._gone_or_changed("tables"))
+        for event in removal(item, replace(self._env, catalog=txn.catalog), False, -1, going):
+            txn.apply(event)
+
+    def _remove_created(self) -> None:
+        """Tables and sequences that the transaction made."""
+        for table in reversed(_parents_first(self._created("tables"))):
+            self._remove(table)
+        for sequence in self._created("sequences"):
+            self._remove(sequence)
+
+    def schemas_away(self) -> None:
+        """Schemas that the transaction made."""
+        for schema in self._after.schemas.keys() - self._before.schemas.keys():
+            if any(item.schema == schema for item in self._txn.catalog.relations()):
+                raise DependentObjectsStillExist(f'cannot drop schema "{schema}", which transaction {self._number} made: it is not empty')
+            if schema in self._txn.catalog.schemas:
+                self._txn.apply(SchemaDropped(schema))
+
+    def _sequence_back(self, sequence: Sequence) -> None:
+        txn = self._txn
+        if sequence.id in self._after.sequences:
+            self._unchanged(sequence)
+            txn.apply(SequenceCreated(sequence))
+            return
+        if sequence.owner is not None and sequence.owner[0] not in self._after.tables:
+            return  # comes back with its table
+        self._free(sequence)
+        txn.apply(SequenceCreated(sequence))
+        last = last_value(txn, sequence.id, self._number)
+        if last is not None:
+            txn.apply(SequenceAdvanced(sequence.id, last))
+
+    def _free(self, item: Relation) -> None:
+        if self._txn.catalog.find(item.schema, item.name) is not None:
+            raise DuplicateTable(f'cannot revert transaction {self._number}: relation "{item.name}" already exists')
+
+    def _table_back(self, before: Table) -> None:
+        """A table that the transaction altered gets its old definition."""
+        txn, after = self._txn, self._after.tables[before.id]
+        now = txn.catalog.tables[before.id]
+        if (before.schema, before.name) != (now.schema, now.name):
+            self._free(before)
+        added = [column for column in after.columns if column.id not in before.by_id]
+        if added or before.storage != after.storage:
+            later = self._since(now)
+            if later:
+                what = "rewrote" if before.storage != after.storage else f'added column "{added[0].name}" to'
+                raise self._conflict(f'table "{after.name}", which it {what}, was changed', later)
+        self._refuse_dependents(before, now)
+        for index in txn.catalog.indexes_of(now.id):
+            if index.id not in self._before.indexes and (index.constraint or index.id in self._after.indexes):
+                txn.apply(IndexDropped(index.id))
+        constraints = self._constraints(before)
+        if before.storage == after.storage:
+            wanted = replace(before, width=now.width, next_column_id=now.next_column_id, constraints=constraints)
+            txn.apply(TableAltered(wanted))
+        else:
+            moved = relaid(replace(before, next_column_id=now.next_column_id, constraints=constraints), txn.catalog.next_id)
+            slots = [before.by_id[column.id].slot for column in moved.columns]
+            rows = [tuple([row[slot] for slot in slots]) for batch in txn.base.table(before, self._number - 1).unordered() for row in batch]
+            txn.apply(TableRewritten(moved, row_types(moved), rows))
+        self._check(txn.catalog.tables[before.id], now)
+
+    def _constraints(self, before: Table) -> tuple[Any, ...]:
+        """The old constraints. A unique key whose index is gone waits for its new one."""
+        present = self._txn.catalog.indexes
+        return tuple(c for c in before.constraints if not isinstance(c, Unique) or c.index_id is None or c.index_id in present)
+
+    def _refuse_dependents(self, before: Table, now: Table) -> None:
+        """Raise where something made later uses a column whose name changes or that goes."""
+        catalog = self._txn.catalog
+        going = {c.id: c for c in now.visible if c.id not in before.by_id or before.by_id[c.id].name != c.name}
+        for view in catalog.views.values():
+            for column in going.values():
+                if now.id in view.depends_on and mentions(view.query, column.name):
+                    raise DependentObjectsStillExist(
+                        f'cannot revert transaction {self._number}: view "{view.name}" uses column "{column.name}" of table "{now.name}"',
+                        hint="Drop the view first.",
+                    )
+        gone = {c.slot for c in going.values() if c.id not in before.by_id}
+        unable = f"cannot revert transaction {self._number}"
+        for index in catalog.indexes_of(now.id):
+            if index_slots(now, index) & gone and index.id not in self._after.indexes:
+                raise DependentObjectsStillExist(f'{unable}: index "{index.name}" uses a column that it added')
+        staying = [i for i in catalog.indexes_of(now.id) if i.unique and (i.id in self._before.indexes or i.id not in self._after.indexes)]
+        keys = [set(u.columns) for u in before.uniques] + [{c.column_id for c in index.columns} for index in staying]
+        for child in catalog.referencing(now.id):
+            for key in child.foreign_keys:
+                if key.referenced_table == now.id and set(key.referenced_columns) not in keys and child.id not in self._created_ids:
+                    raise DependentObjectsStillExist(f'{unable}: constraint "{key.name}" of table "{child.name}" needs a key that it added')
+
+    def _check(self, table: Table, now: Table) -> None:
+        """Hold the rows that there are against what the old definition asks for and the one until now did not."""
+        txn = self._txn
+        env = replace(self._env, catalog=txn.catalog)
+        for column in table.visible:
+            known = now.by_id.get(column.id)
+            if not column.nullable and (known is None or known.nullable):
+                check_not_null(txn, table, column)
+        for constraint in table.constraints:
+            if constraint not in now.constraints:
+                if isinstance(constraint, Check):
+                    check_rows(txn, table, constraint, env, self._execution)
+                elif isinstance(constraint, ForeignKey):
+                    check_foreign_key(txn, table, constraint)
+
+    def indexes_and_views_back(self) -> None:
+        """Indexes and views that the transaction dropped or changed."""
+        txn = self._txn
+        for index in self._gone_or_changed("indexes"):
+            table = txn.catalog.tables.get(index.table_id)
+            if index.id in self._after.indexes or table is None or index.table_id not in self._after.tables:
+                continue
+            names = {name for schema, name in txn.catalog.names if schema == index.schema}
+            made: Index = replace(index, id=txn.catalog.next_id, name=unused(index.name, names))
+            build_index(txn, made)
+            unique = next((u for u in self._before.tables[table.id].uniques if u.index_id == index.id), None)
+            if unique is not None:
+                table = txn.catalog.tables[table.id]
+                restored = replace(unique, index_id=made.id, name=made.name)
+                txn.apply(TableAltered(replace(table, constraints=(*table.constraints, restored))))
+        for view in _bases_first(self._gone_or_changed("views")):
+            self._free(view)
+            txn.apply(ViewCreated(view))
+
+
+def _about(event: Any, table: Table) -> bool:
+    return getattr(event, "table_id", None) == table.id or getattr(getattr(event, "table", None), "id", None) == table.id
+
+
+_FIELDS: dict[type, str] = {Table: "tables", View: "views", Index: "indexes", Sequence: "sequences"}
+
+
+def _ordered(keys: set[Any]) -> list[Any]:
+    try:
+        return sorted(keys)
+    except TypeError:
+        return list(keys)
+
+
+def _shown_key(table: Table, row: Any) -> str:
+    columns = [table.by_id[i] for i in table.key]
+    return f'Table "{table.name}": ' + key_detail(", ".join(c.name for c in columns), [row[c.slot] for c in columns])
+
+
+def _parents_first(tables: list[Table]) -> list[Table]:
+    """Tables ordered so that one comes behind those it refers to, as far as that can be."""
+    found: dict[int, Table] = {}
+    waiting = list(tables)
+    while waiting:
+        ids = {table.id for table in waiting}
+        ready = [t for t in waiting if not any(k.referenced_table in ids - {t.id} for k in t.foreign_keys)] or waiting[:1]
+        for table in ready:
+            found[table.id] = table
+        waiting = [table for table in waiting if table.id not in found]
+    return list(found.values())
+
+
+def _bases_first(views: list[View]) -> list[View]:
+    found: dict[int, View] = {}
+    waiting = list(views)
+    while waiting:
+        ids = {view.id for view in waiting}
+        ready = [view for view in waiting if not ids & set(view.depends_on)] or waiting[:1]
+        for view in ready:
+            found[view.id] = view
+        waiting = [view for view in waiting if view.id not in found]
+    return list(found.values())
+
