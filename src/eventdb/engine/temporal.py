@@ -1,8 +1,8 @@
 """Moments in system time: from what a statement says to transaction numbers.
 
 Every moment becomes a pair (first, last) of transaction numbers. AS OF x is (n, n), n the last transaction committed at or before x. FROM a
-TO b
-leaves b out: last is the transaction before it. A moment that cannot be answered (NULL, in the future, before the horizon) is an error.
+TO b leaves b out: last is the transaction before it. A moment that cannot be answered (NULL, in the future, before the horizon) is an
+error. Only the end of a span may be a time in the future, as in SQL:2011: the span is then open, and goes to what the statement sees.
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ class PreparedMoment(Record):
     transaction: bool
     position: int
 
-    def number(self, execution: Any, values: tuple[Any, ...], reader: StateReader, before: bool = False) -> int:
-        """The transaction number of the moment; with `before` the last one strictly before it. Raises InvalidParameterValue,
-        SnapshotTooOld."""
+    def number(self, execution: Any, values: tuple[Any, ...], reader: StateReader, before: bool = False, future: bool = False) -> int:
+        """The transaction number of the moment; with `before` the last one strictly before it. With `future`, a time that is still to come
+        is the reader's own position. Raises InvalidParameterValue, SnapshotTooOld."""
         value = self.value(execution, values)
         if value is None:
             raise InvalidParameterValue("a moment in system time must not be NULL", position=self.position)
         try:
             if self.transaction:
                 return number_of(value, reader) - before
+            if future and is_future(value, reader):
+                return reader.number
             return number_at(value, reader, before)
         except DataError as error:
             raise error.at(self.position) from None
@@ -67,7 +69,7 @@ class PreparedTime(Record):
         first = self.start.number(execution, values, reader)
         if self.end is None:
             return first, first
-        last = self.end.number(execution, values, reader, before=self.kind == "from")
+        last = self.end.number(execution, values, reader, before=self.kind == "from", future=True)
         return first, last
 
 
@@ -81,14 +83,20 @@ def number_of(value: int, reader: StateReader) -> int:
     return value
 
 
+def is_future(moment: datetime.datetime, reader: StateReader) -> bool:
+    """Whether a time is after now, and after the newest transaction (the clock may have been set back since)."""
+    microseconds = microseconds_of(moment)
+    if microseconds <= clock.now():
+        return False
+    # after a clock that ran ahead was set back, the newest transactions lie in what is the future now: up to there all is settled
+    return microseconds > (reader.time_of(reader.number) or reader.time_of(reader.number - 1) or 0)
+
+
 def number_at(moment: datetime.datetime, reader: StateReader, before: bool = False) -> int:
     """The last transaction committed at or before `moment` (strictly before, with `before`). The future is an error."""
     microseconds = microseconds_of(moment)
-    if microseconds > clock.now():
-        # after a clock that ran ahead was set back, the newest transactions lie in what is the future now: up to there all is settled
-        newest = reader.time_of(reader.number) or reader.time_of(reader.number - 1) or 0
-        if microseconds > newest:
-            raise InvalidParameterValue(f"{moment.isoformat(sep=' ')} lies in the future")
+    if is_future(moment, reader):
+        raise InvalidParameterValue(f"{moment.isoformat(sep=' ')} lies in the future")
     return reader.number_at(microseconds - 1 if before else microseconds)
 
 

@@ -17,7 +17,7 @@ from eventdb.sql.compiler.generator import Generator, Need, places
 from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, loops, nested
 from eventdb.sql.environment import Environment, Execution
 from eventdb.sql.expressions import binder as expressions
-from eventdb.sql.expressions.bound import Column, Expr
+from eventdb.sql.expressions.bound import END, Column, Expr
 from eventdb.sql.expressions.compiler import compile_source
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import nodes as plan
@@ -165,6 +165,7 @@ def _projection(
     g = Generator()
     for leaf in leaves:
         g.note_rows(leaf)
+        g.overrides[leaf.relation, END] = "None"  # type: ignore[attr-defined]  # what a change shows has not ended
     rows = [f"r{leaf.relation}" for leaf in leaves]  # type: ignore[attr-defined]
     target = ", ".join(rows) if rows else "_"
     steps: Steps = [For(target, "rows"), *(If(g.condition(c)) for c in conditions)]
