@@ -108,6 +108,27 @@ def layout(table: Table, columns: Sequence[Column], execution: Any) -> Callable[
     return laid
 
 
+def comparable(table: Table, columns: Sequence[Column], execution: Any) -> Callable[[Row], Values]:
+    """Like `layout`, for comparing only: a value that has no form in the other type equals nothing."""
+    made: list[Callable[[Row], Values] | None] = []
+    for column in columns:
+        try:
+            made.append(layout(table, (column,), execution))
+        except NotSupportedError:
+            made.append(None)
+
+    def values(row: Row) -> Values:
+        found: list[Any] = []
+        for value in made:
+            try:
+                found.append(object() if value is None else value(row)[0])
+            except NotSupportedError:
+                found.append(object())
+        return tuple(found)
+
+    return values
+
+
 # ---- table_diff
 
 
@@ -237,8 +258,8 @@ class Difference:
         ids = next((key for key in (new.key, old.key) if all(i in old.by_id and i in new.by_id for i in key)), None)
         shared = [column for column in new.visible if column.id in old.by_id]
         columns = shared if ids is None else [new.by_id[i] for i in ids]
-        name_old, name_new = layout(old, columns, self._execution), layout(new, columns, self._execution)
-        row_old, row_new = layout(old, shared, self._execution), layout(new, shared, self._execution)
+        name_old, name_new = comparable(old, columns, self._execution), layout(new, columns, self._execution)
+        row_old, row_new = comparable(old, shared, self._execution), layout(new, shared, self._execution)
         added = [(column.slot, self.missing(column)) for column in new.visible if column.id not in old.by_id]
         waiting: dict[Any, list[Row]] = {}
         for row in itertools.chain.from_iterable(before.batches()):
