@@ -10,7 +10,7 @@ before the transaction, which every later state can still read; what the transac
 while its events are walked through. Each change is in the schema of its place: `table` is the definition that the row was changed
 under, schema changes of the same transaction before it included.
 
-`eventdb.events`, `table_changes`, `table_diff`, REVERT and the change feed all read the log through this.
+`eventdb.events`, `eventdb.schema_history`, `table_changes` and the change feed read the log through this.
 """
 
 from __future__ import annotations
