@@ -490,6 +490,39 @@ def test_the_last_one_of_that_name(connection: eventdb.Connection) -> None:
     connection.execute("FLASHBACK TABLE new TO BEFORE DROP")
 
 
+def test_temporary_tables_have_no_past(connection: eventdb.Connection) -> None:
+    """They hide a table of their name; what is theirs is in no log, so nothing of it is told or undone."""
+    connection.executescript(
+        "CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1); UPDATE t SET n = 2; CREATE TEMPORARY TABLE t (n INTEGER); INSERT INTO t VALUES (9)"  # noqa: E501
+    )
+    for statement in (
+        "SELECT * FROM table_changes('t')", "SELECT * FROM table_diff('t', 1)", "FLASHBACK TABLE t TO TRANSACTION 2", "FLASHBACK TABLE pg_temp.t TO TRANSACTION 3",  # noqa: E501
+    ):  # fmt: skip
+        with pytest.raises(errors.NotSupportedError):
+            connection.execute(statement)
+    assert ask(connection, "SELECT after FROM eventdb.events WHERE table_name = 't'") == [({"n": 1},), ({"n": 2},)]
+    assert ask(connection, "SELECT after_n FROM table_changes('public.t')") == [(1,), (2,)]
+    connection.execute("REVERT TRANSACTION 3")
+    connection.execute("DROP TABLE t")
+    assert ask(connection, "SELECT n FROM t") == [(1,)]
+    with pytest.raises(errors.UndefinedTable):
+        connection.execute("FLASHBACK TABLE t TO BEFORE DROP")
+
+
+def test_in_a_fork(connection: eventdb.Connection) -> None:
+    """A fork has the origin's past, and an undo of its own."""
+    connection.executescript("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1); UPDATE t SET n = 2; DROP TABLE t")
+    fork = connection.fork(3)
+    fork.autocommit = True
+    fork.execute("REVERT TRANSACTION 3")
+    assert ask(fork, "SELECT operation, after_n FROM table_changes('t', 1)") == [("insert", 1), ("update", 2), ("update", 1)]
+    fork.execute("DROP TABLE t")
+    fork.execute("FLASHBACK TABLE t TO BEFORE DROP")
+    assert ask(fork, "SELECT n FROM t") == [(1,)]
+    assert connection.head == 4
+    fork.close()
+
+
 def test_what_a_dropped_table_refers_to(connection: eventdb.Connection) -> None:
     connection.executescript(
         """CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INTEGER REFERENCES p, me INTEGER PRIMARY KEY REFERENCES c);

@@ -20,11 +20,11 @@ from eventdb.engine.log_reading import Log
 from eventdb.engine.time_functions import Difference
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.undo_rows import Pair, Row, RowUndo, of_today
-from eventdb.errors import DuplicateTable, InvalidSchemaName, UndefinedColumn, UndefinedTable
+from eventdb.errors import DuplicateTable, InvalidSchemaName, NotSupportedError, UndefinedColumn, UndefinedTable
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import RowsInserted, SequenceAdvanced, SequenceCreated, TableCreated
 from eventdb.model.record import replace
-from eventdb.model.schema import ForeignKey, Index, Table, Unique
+from eventdb.model.schema import TEMPORARY_SCHEMA, ForeignKey, Index, Table, Unique
 from eventdb.sql.definition.names import creation_schema, find_table, spelled, split, unused
 from eventdb.sql.environment import Environment, SystemTable
 from eventdb.sql.modification.making import row_types
@@ -48,6 +48,8 @@ def flashback(txn: Transaction, node: ast.FlashbackTable, moment: int | None, en
     undo = RowUndo(txn, execution)
     for name in dict.fromkeys(node.tables):
         table = find_table(env, name, "flash back")
+        if table.schema == TEMPORARY_SCHEMA:
+            raise NotSupportedError(f'"{table.name}" is temporary and has no history').at(name.position, env.text)
         then = txn.present.catalog_at(moment).tables.get(table.id)
         if then is None:
             hint = "To get a dropped table back: FLASHBACK TABLE … TO BEFORE DROP."

@@ -20,7 +20,7 @@ from eventdb.errors import IndeterminateDatatype, NotSupportedError, UndefinedFu
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, INTEGER, TEXT, TIMESTAMPTZ, DataType, Kind
 from eventdb.model.record import Record
-from eventdb.model.schema import Column, Table
+from eventdb.model.schema import TEMPORARY_SCHEMA, Column, Table
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.expressions.functions import name_parts
 from eventdb.sql.parser import ast
@@ -105,6 +105,9 @@ def _tables(
         scope.fail(NotSupportedError, "a table function needs the table's name as a text literal", argument.position)
     text = str(argument.value)
     parts = name_parts(text)
+    now = find_relation(binder, binder.environment.catalog, parts)
+    if isinstance(now, Table) and now.schema == TEMPORARY_SCHEMA:
+        scope.fail(NotSupportedError, f'"{now.name}" is temporary and has no history', argument.position)
     for catalog in (after, before):
         found = find_relation(binder, catalog, parts)
         if isinstance(found, Table):
@@ -112,7 +115,7 @@ def _tables(
         if found is not None:
             scope.fail(WrongObjectType, f'"{text}" is not a table', argument.position)
     hint = similar(parts[-1], (t.name for catalog in (after, before) for t in catalog.tables.values()))
-    if find_relation(binder, binder.environment.catalog, parts) is not None:
+    if now is not None:
         hint = "It exists now, but did not at those moments."
     return scope.fail(UndefinedTable, f'relation "{text}" does not exist', argument.position, hint)
 
