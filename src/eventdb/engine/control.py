@@ -17,6 +17,7 @@ from eventdb.errors import (
     InvalidParameterValue,
     InvalidSavepoint,
     NoActiveTransaction,
+    ProgrammingError,
     ReadOnlyTransaction,
     SerializationFailure,
     SQLSyntaxError,
@@ -25,6 +26,7 @@ from eventdb.errors import (
 from eventdb.model.datatype import BIGINT, JSON, TEXT
 from eventdb.model.late import Late
 from eventdb.sql import compiler
+from eventdb.sql.definition.names import find_table
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import ResultColumn
@@ -289,11 +291,33 @@ def _drop_database(session: Session, node: ast.DropDatabase, *_: Any) -> None:
     drop_database(session, node)
 
 
+def _create_subscription(session: Session, node: ast.CreateSubscription, statement: Statement, values: tuple[Any, ...]) -> None:
+    from eventdb.engine import subscriptions
+
+    after = None if node.after is None else moment_of(session, node.after, statement, values)
+    env = _environment(session, statement)
+    tables = [find_table(env, name) for name in node.tables]
+    try:
+        session.run(lambda transaction: subscriptions.create(transaction, node.name, after, tables, node.if_not_exists))
+    except ProgrammingError as error:
+        raise error.at(node.position) from None
+
+
+def _drop_subscription(session: Session, node: ast.DropSubscription, *_: Any) -> None:
+    from eventdb.engine import subscriptions
+
+    try:
+        session.run(lambda transaction: subscriptions.drop(transaction, node.name, node.if_exists))
+    except ProgrammingError as error:
+        raise error.at(node.position) from None
+
+
 Control.CONTROLS.update(
     {
         ast.Begin: _begin, ast.Commit: _commit, ast.Rollback: _rollback, ast.Savepoint: _savepoint, ast.Release: _release,
         ast.SetTransaction: _set_transaction, ast.SetConstraints: _set_constraints, ast.Set: _set, ast.SetSystemTime: _set_system_time,
         ast.Show: _show, ast.Checkpoint: _checkpoint,
         ast.CreateDatabase: _create_database, ast.DropDatabase: _drop_database,
+        ast.CreateSubscription: _create_subscription, ast.DropSubscription: _drop_subscription,
     }
 )  # fmt: skip

@@ -10,9 +10,11 @@ import re
 from eventdb.engine.define_alter import alter_object, alter_table
 from eventdb.engine.define_rows import build_index
 from eventdb.engine.transaction import Transaction
-from eventdb.errors import NotSupportedError
+from eventdb.errors import NotSupportedError, WrongObjectType
+from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, IndexCreated, RowsInserted, TableCreated
 from eventdb.model.record import replace
+from eventdb.model.schema import SYSTEM_SCHEMA
 from eventdb.sql.definition.comments import comment_on
 from eventdb.sql.definition.dropping import drop
 from eventdb.sql.definition.indexes import create_index
@@ -30,11 +32,22 @@ from eventdb.sql.parser import ast
 def execute(txn: Transaction, statement: ast.Statement, env: Environment, execution: Execution) -> None:
     """Run one statement that defines something. Raises ProgrammingError and IntegrityError; nothing of it is left then."""
     mark = txn.mark()
+    before = txn.catalog
     try:
         _run(txn, statement, env, execution)
+        _keep_system_tables(before, txn.catalog, statement, env)
     except BaseException:
         txn.reset(mark)
         raise
+
+
+def _keep_system_tables(before: Catalog, after: Catalog, statement: ast.Statement, env: Environment) -> None:
+    """Raises WrongObjectType where a definition in the system's schema was changed."""
+    for table in before.tables.values():
+        if table.schema == SYSTEM_SCHEMA:
+            now = after.tables.get(table.id)
+            if now != table or before.indexes_of(table.id) != after.indexes_of(table.id):
+                raise WrongObjectType(f'cannot change system relation "{table.schema}.{table.name}"').at(statement.position, env.text)
 
 
 def _run(txn: Transaction, statement: ast.Statement, env: Environment, execution: Execution) -> None:

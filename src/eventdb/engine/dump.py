@@ -15,6 +15,7 @@ from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
 from eventdb.model.schema import (
     DEFAULT_SCHEMA,
+    SYSTEM_SCHEMA,
     Action,
     Check,
     Column,
@@ -41,7 +42,7 @@ _CHARACTERS = 1 << 16
 def statements(state: State) -> Iterator[str]:
     """The statements that make the state, in order, each with its semicolon."""
     catalog = state.catalog
-    tables = sorted(catalog.tables.values(), key=lambda table: table.id)
+    tables = sorted(_tables(catalog), key=lambda table: table.id)
     if tables:
         yield f"SET search_path = {DEFAULT_SCHEMA};"
     for schema in catalog.schemas:
@@ -213,6 +214,11 @@ def _views(catalog: Catalog) -> Iterator[str]:
         waiting = [view for view in waiting if view.id not in made]
 
 
+def _tables(catalog: Catalog) -> list[Table]:
+    """All but the system's own: the positions of subscriptions mean transactions of this log."""
+    return [table for table in catalog.tables.values() if table.schema != SYSTEM_SCHEMA]
+
+
 def _comments(catalog: Catalog) -> Iterator[str]:
     def said(kind: str, what: str, text: str | None) -> Iterator[str]:
         if text is not None:
@@ -220,7 +226,7 @@ def _comments(catalog: Catalog) -> Iterator[str]:
 
     for schema, text in catalog.schemas.items():
         yield from said("SCHEMA", name(schema), text)
-    for table in catalog.tables.values():
+    for table in _tables(catalog):
         yield from said("TABLE", _full(table), table.comment)
         for column in table.visible:
             yield from said("COLUMN", dotted((table.schema, table.name, column.name)), column.comment)

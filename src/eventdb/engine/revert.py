@@ -8,7 +8,7 @@ Schema. What n created is dropped, if nobody touched it since and nothing depend
 tables). A definition that n changed becomes the one before, if it is still as n left it; a column that n added goes only if no later
 transaction wrote the table, a table that n rewrote gets its old rows only then too.
 
-Values that n took of sequences stay taken.
+Values that n took of sequences stay taken, and the positions of subscriptions that it moved stay where they are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from eventdb.model.event import (
     ViewDropped,
 )
 from eventdb.model.record import replace
-from eventdb.model.schema import Check, ForeignKey, Index, Relation, Sequence, Table, Unique, View
+from eventdb.model.schema import SYSTEM_SCHEMA, Check, ForeignKey, Index, Relation, Sequence, Table, Unique, View
 from eventdb.sql.definition.dropping import dependent_views, removal
 from eventdb.sql.definition.indexes import index_slots
 from eventdb.sql.definition.names import KINDS, unused
@@ -129,7 +129,7 @@ class _Revert:
         found: list[tuple[Table, list[Pair]]] = []
         kept = {
             table_id: table for table_id, table in self._before.tables.items()
-            if table_id in self._after.tables and self._after.tables[table_id].storage == table.storage
+            if table_id in self._after.tables and self._after.tables[table_id].storage == table.storage and table.schema != SYSTEM_SCHEMA
         }  # fmt: skip
         touched = changed_keys([event for event in events if getattr(event, "table_id", None) in kept], self._after)
         conflicts: list[str] = []

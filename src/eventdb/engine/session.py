@@ -372,6 +372,17 @@ class Session(Control):
                 if deadline.passed():
                     raise
 
+    def run(self, work: Callable[[Transaction], Any]) -> None:
+        """Do a piece of work that writes, in the current transaction or in one of its own as autocommit has it. A failure undoes it."""
+
+        def done(transaction: Transaction) -> Result:
+            transaction.flush()
+            transaction.begin_changes()
+            work(transaction)
+            return Result()
+
+        self.in_transaction(done, True)
+
     def _undoable(self, transaction: Transaction, work: Callable[[Transaction], Result], marked: bool) -> Result:
         mark = transaction.mark() if marked else None
         before = len(transaction.events)
@@ -545,7 +556,7 @@ class Session(Control):
             request = Request(transaction, told, settings.values["durability"])  # type: ignore[arg-type]
             if request.events:
                 self.database.committer.commit(request, seconds(settings))
-                self.last_transaction = request.number
+                self.last_transaction = transaction.committed = request.number
             if request.own:
                 self._keep(transaction)
         except Exception as error:

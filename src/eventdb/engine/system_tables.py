@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, INTERVAL_FIELDS, JSON, TEXT, DataType, Kind
 from eventdb.model.late import Late
-from eventdb.model.schema import TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
+from eventdb.model.schema import SYSTEM_SCHEMA, TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
 from eventdb.sql.environment import Limits, SystemTable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def register(schema: str, name: str, columns: Mapping[str, DataType], source: So
     _SOURCES[schema, name] = source
 
 
-def _table(schema: str, name: str, **columns: DataType) -> Callable[[Rows], Rows]:
+def _table(schema: str, name: str, /, **columns: DataType) -> Callable[[Rows], Rows]:
     def declared(source: Rows) -> Rows:
         def run(execution: Execution, table: SystemTable, last: int | None, limits: Limits) -> Iterable[Row]:
             reader, transaction = execution.reader, execution.transaction
@@ -64,6 +64,12 @@ def rows(table: SystemTable, execution: Execution, last: int | None, limits: Lim
 
 
 # eventdb
+
+
+@_table("eventdb", "subscriptions", name=TEXT, position=BIGINT, tables=JSON, table_ids=JSON)
+def _subscriptions(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
+    """Until there is one; then a stored table of that name stands before this (see `engine.subscriptions`)."""
+    return iter(())
 
 
 @_table(
@@ -138,7 +144,7 @@ def _all_constraints(database: Database, catalog: Catalog, until: int) -> Iterat
 
 
 def _tables(catalog: Catalog) -> list[Table]:
-    return sorted(catalog.tables.values(), key=lambda t: (t.schema, t.name))
+    return sorted((t for t in catalog.tables.values() if t.schema != SYSTEM_SCHEMA), key=lambda t: (t.schema, t.name))
 
 
 def _yes(value: bool) -> str:

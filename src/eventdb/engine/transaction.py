@@ -63,7 +63,8 @@ class Transaction:
     """
 
     __slots__ = (
-        "_editor", "_reserved", "_set_sequences", "base", "constraint_modes", "database", "deferred", "events", "expected",
+        "_editor", "_reserved", "_set_sequences", "base", "committed", "constraint_modes", "database", "deferred", "events",
+        "expected",
         "inner_provenance", "isolation", "opened", "own_allocators", "pending", "pinned", "present", "probes", "queries", "read_only",
         "reader", "reads", "started", "written_provenance",
     )  # fmt: skip
@@ -92,6 +93,8 @@ class Transaction:
         self.inner_provenance: Provenance | None = None
         self.written_provenance: Provenance | None = None
         self.expected: int | None = None
+        self.committed: int | None = None
+        """The number that it has got, once it is committed."""
         self._editor: Editor | None = None
         self._reserved: dict[int, int] = {}
         self._set_sequences: frozenset[int] = frozenset()

@@ -103,6 +103,10 @@ class ForeignKey(Record):
 Constraint = Unique | Check | ForeignKey
 
 
+SYSTEM_SCHEMA = "eventdb"
+"""The schema of the system's own relations."""
+
+
 class Table(Record, derived=True):
     """A table.
 

@@ -726,6 +726,20 @@ class Drop(Node):
     cascade: bool = False
 
 
+class CreateSubscription(Node):
+    """CREATE SUBSCRIPTION name [AFTER moment] [FOR TABLE names]; tables empty: all."""
+
+    name: str
+    after: Moment | None = None
+    tables: tuple[QualifiedName, ...] = ()
+    if_not_exists: bool = False
+
+
+class DropSubscription(Node):
+    name: str
+    if_exists: bool = False
+
+
 class Comment(Node):
     """COMMENT ON kind name IS text; for a column the last part of the name is the column, for a constraint `on` is its table."""
 
@@ -833,7 +847,7 @@ Statement = (
     Query | Insert | Update | Delete | Merge | Truncate | CreateTable | CreateTableAs | AlterTable | AlterObject | CreateIndex
     | CreateView | CreateSequence | CreateSchema | Drop | Comment | Begin | Commit | Rollback | Savepoint | Release | SetTransaction
     | SetConstraints | Set | SetSystemTime | Show | Explain | Checkpoint | CreateDatabase | DropDatabase | Erase
-    | DeleteHistory | RevertTransaction | FlashbackTable
+    | CreateSubscription | DropSubscription | DeleteHistory | RevertTransaction | FlashbackTable
 )  # fmt: skip
 
 

@@ -11,6 +11,26 @@ from eventdb.sql.parser.symbols import Symbols
 class AlterationRules(DefinitionRules):
     """Actions of the ALTER, DROP and COMMENT grammar; each docstring holds its productions."""
 
+    # ---- subscriptions
+
+    def p_create_subscription(self, p: Symbols) -> None:
+        """create_subscription : CREATE SUBSCRIPTION if_not_exists IDENTIFIER subscription_start subscription_tables"""
+        p[0] = ast.CreateSubscription(p[4], p[5], tuple(p[6]), p[3], position=p.at(4))
+
+    def p_subscription_start(self, p: Symbols) -> None:
+        """subscription_start :
+        | AFTER moment"""
+        p[0] = p[2] if len(p) == 3 else None
+
+    def p_subscription_tables(self, p: Symbols) -> None:
+        """subscription_tables :
+        | FOR TABLE relation_names"""
+        p[0] = p[3] if len(p) == 4 else ()
+
+    def p_drop_subscription(self, p: Symbols) -> None:
+        """drop : DROP SUBSCRIPTION if_exists IDENTIFIER"""
+        p[0] = ast.DropSubscription(p[4], p[3], position=p.at(4))
+
     # ---- ALTER TABLE
 
     def p_alter_table(self, p: Symbols) -> None:

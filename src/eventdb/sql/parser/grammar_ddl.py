@@ -19,6 +19,7 @@ class DefinitionRules(Actions):
         | create_view
         | create_sequence
         | create_schema
+        | create_subscription
         | alter
         | drop
         | comment"""

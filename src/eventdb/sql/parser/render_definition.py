@@ -295,6 +295,22 @@ def _drop(node: ast.Drop) -> str:
     return words(f"DROP {node.kind.upper()}", _exists(node.if_exists), comma(node.names), _cascade(node.cascade))
 
 
+@renders(ast.CreateSubscription)
+def _create_subscription(node: ast.CreateSubscription) -> str:
+    return words(
+        "CREATE SUBSCRIPTION",
+        "IF NOT EXISTS" if node.if_not_exists else None,
+        name(node.name),
+        f"AFTER {text(node.after)}" if node.after else None,
+        f"FOR TABLE {comma(node.tables)}" if node.tables else None,
+    )
+
+
+@renders(ast.DropSubscription)
+def _drop_subscription(node: ast.DropSubscription) -> str:
+    return words("DROP SUBSCRIPTION", _exists(node.if_exists), name(node.name))
+
+
 @renders(ast.Comment)
 def _comment(node: ast.Comment) -> str:
     on = f" ON {text(node.on)}" if node.on else ""
