@@ -12,7 +12,7 @@ from eventdb.engine.fork import sequences_at
 from eventdb.storage.recovery import apply_record
 from eventdb.storage.rewind import rewind
 from eventdb.storage.state import State
-from eventdb.storage.verify import differences
+from eventdb.storage.verify import _table_differences, differences
 
 
 def check(connection: eventdb.Connection) -> int:
@@ -56,3 +56,27 @@ def test_every_transaction_of_many_random_lives(tmp_path: Path, seed: int) -> No
         workload.rollback()
     check(workload.connection)
     workload.connection.close()
+
+
+def test_row_ids_that_left_no_trace() -> None:
+    """A fork may give again an id that one transaction gave and took back; it never gives one that a row has or had."""
+    connection = eventdb.connect(":memory:", autocommit=True)
+    connection.execute("CREATE TABLE t (a INTEGER)")
+    connection.execute("INSERT INTO t VALUES (1), (2)")
+    connection.execute("DELETE FROM t WHERE a = 2")
+    with connection.transaction():
+        connection.execute("INSERT INTO t VALUES (3)")
+        connection.execute("DELETE FROM t WHERE a = 3")
+        connection.execute("UPDATE t SET a = 4")
+    connection.execute("INSERT INTO t VALUES (5)")
+    fork = connection.fork(4)
+    fork.execute("INSERT INTO t VALUES (6)")
+    assert fork.execute("SELECT a FROM t ORDER BY a").fetchall() == [(4,), (6,)]
+    assert fork.execute("SELECT count(*) FROM t FOR SYSTEM_TIME ALL").fetchone() == (4,)
+    fork.verify().raise_for_problems()
+    data = fork.database.head.tables[2]
+    other = data.fork(object())
+    other.next_row_id = 1
+    assert list(_table_differences(data, other)) == ['next row id or end of table "t"']
+    fork.close()
+    connection.close()
