@@ -21,13 +21,18 @@ from eventdb.engine.control import expect
 from eventdb.engine.database import Database, open_shared
 from eventdb.engine.session import Session
 from eventdb.engine.settings import Settings, isolation_level
-from eventdb.errors import ActiveTransaction, InterfaceError
+from eventdb.errors import ActiveTransaction, InterfaceError, ProgrammingError
 from eventdb.storage.files import Files
 
 if TYPE_CHECKING:
     from eventdb.storage.backup import Backup
     from eventdb.storage.transfer import Transferred
     from eventdb.storage.verification import Progress, Verification
+
+if TYPE_CHECKING:
+    from eventdb.dbapi.subscription import Subscription
+    from eventdb.engine.difference import Difference
+    from eventdb.engine.feed import TransactionChanges
 
 _Self = TypeVar("_Self", bound="Connection")
 
@@ -313,6 +318,58 @@ class Connection:
             function = None if code is None else registered(name, nargs, code, deterministic, returns, aggregate)
             self.session.register(function, name.lower(), nargs)
 
+    # changes
+
+    def changes(self, after: Any = None, *, tables: Iterable[str] | None = None, until: Any = None) -> Iterator[TransactionChanges]:
+        """What the transactions behind `after` up to `until` changed, in their order, each with its changes: see `TransactionChanges`.
+
+        `after`, `until`: a transaction number, datetime or text; None: the beginning of the log, and what this connection reads now.
+        `tables`: "table" or "schema.table", None for all. The log is read as the iterator goes on, so it needs little memory.
+
+        Raises UndefinedTable, InvalidParameterValue, SnapshotTooOld where the log no longer has what was asked for.
+        """
+        from eventdb.engine.feed import Feed
+
+        with self.lock:
+            session = self.session
+            session.check_open()
+            last = session.position() if until is None else session.position_of(until)
+            first = self.database.log.first - 1 if after is None else session.position_of(after)
+            feed = Feed(self.database, first, self._table_ids(tables))
+        return iter(lambda: feed.next(last), None)
+
+    def subscribe(
+        self, name: str | None = None, *, after: Any = None, tables: Iterable[str] | None = None, timeout: float | None = None
+    ) -> Subscription:
+        """A live feed of what transactions change, across processes: an iterator of `TransactionChanges`, see `Subscription`.
+
+        With a `name`, it begins where the subscription of that name was acknowledged last; where there is none of that name, it is made.
+        `after`, `tables` (see `changes`): where a new one begins (None: behind the newest transaction) and what it is about; a subscription
+        that exists has its own, and `tables` must not be given for it. `timeout`: so many seconds does the iterator wait for the next
+        transaction; None: for ever; 0: only what is there.
+
+        Raises UndefinedTable, InvalidParameterValue, ReadOnlyTransaction (to make one, a connection must be able to write).
+        """
+        from eventdb.dbapi.subscription import Subscription
+        from eventdb.engine.feed import Feed
+
+        with self.lock:
+            session = self.session
+            session.check_open()
+            head = self.database.refresh().number
+            position = head if after is None else session.position_of(after)
+            ids = self._table_ids(tables)
+            if name is not None:
+                from eventdb.engine.subscriptions import ensure
+
+                _, position, ids = ensure(session, _text("name", name), position, ids)
+            return Subscription(self, Feed(self.database, position, ids), name, timeout)
+
+    def _table_ids(self, tables: Iterable[str] | None) -> frozenset[int] | None:
+        from eventdb.engine.feed import table_ids
+
+        return None if tables is None else table_ids(self.database.refresh(), tables, self.session.search_path)
+
     # what if
 
     def fork(self, as_of: Any = None, *, name: str | None = None) -> Connection:
@@ -333,6 +390,33 @@ class Connection:
             number = session.position() if as_of is None else session.position_of(as_of)
             shared = fork(self.database, number, name)
             return Connection(Session(shared, session.settings.copy(), autocommit=session.autocommit), self.row_factory)
+
+    def diff(self, table: str, other: Connection | None = None) -> Iterator[Difference]:
+        """The rows that `table` ("table" or "schema.table") has otherwise here than in `other`: see `Difference`.
+
+        `other`: a connection to any database; None: the one that this is a fork of, as it stands now. Each side is what its connection
+        reads, with the changes of its open transaction. Rows are matched by the primary key, columns by identity, as far as the two have a
+        common history; what they have made apart by name.
+
+        Raises UndefinedTable where neither has the table, ProgrammingError without `other` where this is no fork.
+        """
+        from eventdb.engine.difference import difference
+
+        with self.lock:
+            session = self.session
+            session.check_open()
+            schema, _, name = table.rpartition(".")
+            if other is not None:
+                other.session.check_open()
+                return difference(session, other.session, schema or None, name)
+            origin = self.database.origin
+            if origin is None:
+                raise ProgrammingError("the database is no fork: say with which connection it is to be compared")
+            helper = Session(origin.acquire(), session.settings.copy(), autocommit=True)
+            try:
+                return difference(session, helper, schema or None, name)
+            finally:
+                helper.close()
 
     @property
     def forked_at(self) -> int | None:

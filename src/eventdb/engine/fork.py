@@ -26,8 +26,8 @@ from eventdb.storage.snapshot import hash_at
 from eventdb.storage.state import State
 
 _BATCH = 256
-_ENTRIES_PER_TRANSACTION = 100
-"""Applying a transaction costs about as much as looking at so many entries of trees."""
+_ENTRIES_PER_TRANSACTION = 500
+"""Applying a transaction costs about as much as looking at so many entries of trees in memory."""
 
 
 def fork(origin: Database, number: int, name: str | None = None) -> Database:

@@ -159,6 +159,15 @@ class LiveTable(_Reader):
             return row
         return row + self._tails[len(row)]
 
+    @property
+    def tree(self) -> Tree:
+        """The rows by key, as they are stored: see `full`."""
+        return self._data.live
+
+    def full(self, rows: list[Row]) -> list[Row]:
+        """Stored rows at full width: those from before a column was added are shorter."""
+        return self._padded(rows)
+
     def row_count(self) -> int:
         """How many rows there are."""
         return self._data.live.count

@@ -13,20 +13,20 @@ class ForkLog(MemoryLog):
     """An `EventLog` that goes on behind transaction `forked_at` of `origin`, whose header has that hash and that commit time.
 
     Numbers up to there are read from the origin, which must stay open; nothing is ever written to it. The chain of hashes goes through,
-    so `log_id` is the origin's. For `truncate` the origin is one segment.
+    so `log_id` is the origin's. For `truncate` the origin is one segment; `origin` is None once it was given up.
     """
 
     def __init__(self, origin: EventLog, forked_at: int, head_hash: bytes, head_time: int, record_limit: int = chain.RECORD_LIMIT) -> None:
         super().__init__(record_limit)
         self.log_id = origin.log_id
         self.forked_at = forked_at
-        self._origin: EventLog | None = origin
+        self.origin: EventLog | None = origin
         self._head, self._hash, self._time = forked_at, head_hash, head_time
         self._begin = forked_at + 1
 
     @property
     def first(self) -> int:
-        origin = self._origin
+        origin = self.origin
         return self._begin if origin is None else origin.first
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Record]:
@@ -36,8 +36,8 @@ class ForkLog(MemoryLog):
         return self._through(after, last)
 
     def _through(self, after: int, last: int) -> Iterator[Record]:
-        if after < self.forked_at and self._origin is not None:
-            yield from self._origin.read(after, min(last, self.forked_at))
+        if after < self.forked_at and self.origin is not None:
+            yield from self.origin.read(after, min(last, self.forked_at))
             after = self.forked_at
         yield from super().read(after, last)
 
@@ -48,17 +48,17 @@ class ForkLog(MemoryLog):
         return self._headers_through(after, last)
 
     def _headers_through(self, after: int, last: int) -> Iterator[bytes]:
-        if after < self.forked_at and self._origin is not None:
-            yield from self._origin.headers(after, min(last, self.forked_at))
+        if after < self.forked_at and self.origin is not None:
+            yield from self.origin.headers(after, min(last, self.forked_at))
             after = self.forked_at
         yield from super().headers(after, last)
 
     def given_up(self) -> tuple[int, list[bytes]]:
-        return self._given_up if self._origin is None else self._origin.given_up()
+        return self._given_up if self.origin is None else self.origin.given_up()
 
     def truncate(self, before: int) -> None:
         with self._changed:
             self._check_open()
             if before > self.forked_at and self._head > self.forked_at:
                 super().truncate(before)  # while the origin can still be asked what the Merkle tree needs of it
-                self._origin = None
+                self.origin = None
