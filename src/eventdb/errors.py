@@ -350,6 +350,10 @@ class InvalidSavepoint(ProgrammingError, sqlstate="3B001"):
     """No savepoint of that name."""
 
 
+class InsufficientPrivilege(ProgrammingError, sqlstate="42501"):
+    """The connection may not do that."""
+
+
 class InvalidSchemaName(ProgrammingError, sqlstate="3F000"):
     """No schema of that name."""
 

@@ -116,7 +116,7 @@ GOLDEN: dict[str, list[tuple[Any, ...]]] = {
 
 @pytest.fixture
 def connection() -> Iterator[eventdb.Connection]:
-    connection = eventdb.connect(":memory:", autocommit=True)
+    connection = eventdb.connect(":memory:", autocommit=True, allow_erase=True)
     connection.executescript(SCHEMA)
     yield connection
     connection.close()
@@ -133,7 +133,7 @@ def test_what_the_relations_say(connection: eventdb.Connection, query: str) -> N
 
 def test_every_relation_is_told_of_and_answers(connection: eventdb.Connection) -> None:
     """Each is listed in information_schema, with the columns and types that it gives, in the present and in the past."""
-    connection.execute("INSERT INTO nokey VALUES (1)")
+    connection.executescript("INSERT INTO nokey VALUES (1), (2); ERASE FROM nokey WHERE x = 2")
     for (schema, name), table in TABLES.items():
         told = connection.execute(
             "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",  # noqa: E501

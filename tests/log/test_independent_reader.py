@@ -82,6 +82,8 @@ def rows_of(block: list[Any]) -> list[list[Any]]:
 def read_log(directory: Path) -> list[dict[str, Any]]:
     """All transactions of a log, every check made."""
     transactions: list[dict[str, Any]] = []
+    replaced: dict[int, tuple[int, bytes]] = {}  # transaction → the one that has the receipt, and the hash of the body
+    receipts: dict[int, dict[int, bytes]] = {}
     number, previous, log_id = 0, b"", b""
     for path in sorted(directory.glob("*.cbor")):
         data = path.read_bytes()
@@ -105,17 +107,29 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
                 assert item[1] == number + 1
                 assert at == len(data)
                 break
-            _, flags, _, header, body = item
+            _, flags, synced, header, body = item
+            assert flags < 16
             if flags & 1:
                 body = zlib.decompress(body)
             fields, _ = cbor(header, 0)
             assert fields[0] == number + 1
             assert fields[3] == previous
-            assert fields[4] == hashlib.sha256(body).digest()
+            if flags & 4:
+                replaced[fields[0]] = synced, hashlib.sha256(body).digest()
+            else:
+                assert fields[4] == hashlib.sha256(body).digest()
             number, previous = fields[0], hashlib.sha256(header).digest()
             events, _ = cbor(body, 0)
+            for event in events:
+                if event[0] == "BodiesRewritten":
+                    assert flags & 8
+                    receipts[number] = {n: event[3][i * 32 : i * 32 + 32] for i, n in enumerate(column(event[2]))}
             rows = [row for event in events if event[0] == "RowsInserted" for row in rows_of(event[4])]
             transactions.append({"number": number, "time": fields[1], "actor": fields[5], "events": events, "rows": rows})
+    for number, (by, digest) in replaced.items():
+        assert receipts[by][number] == digest
+    for by, given in receipts.items():
+        assert all(n in replaced and replaced[n][0] >= by for n in given)
     return transactions
 
 
@@ -183,3 +197,23 @@ def test_the_reader_notices_a_changed_byte(written: Path) -> None:
             read_log(written)
     path.write_bytes(data)
     assert len(read_log(written)) == 12
+
+
+def test_replaced_bodies(tmp_path: Path) -> None:
+    """What an erasure leaves, twice over the same body: each body has the hash of its newest receipt; an old segment is noticed."""
+    import eventdb
+
+    connection = eventdb.connect(tmp_path / "db", autocommit=True, allow_erase=True)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    connection.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+    log = tmp_path / "db" / "log"
+    connection.execute("ERASE FROM t WHERE id = 1")
+    old = (log / "00000000000000000001.cbor").read_bytes()
+    connection.execute("ERASE FROM t WHERE id = 2")
+    connection.close()
+    transactions = read_log(log)
+    assert [t["rows"] for t in transactions] == [[], [[3, "three"]], [], []]
+    assert [event[0] for event in transactions[3]["events"]] == ["RowsErased", "BodiesRewritten"]
+    (log / "00000000000000000001.cbor").write_bytes(old)
+    with pytest.raises(AssertionError):
+        read_log(log)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from eventdb.errors import DataError, SnapshotTooOld
+from eventdb.model.event import BodiesRewritten
 from eventdb.model.transaction import Provenance
+from eventdb.storage.codec import encode_body
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import Appended, Conflict, Proposal, RecordTooLarge, Unavailable
 from eventdb.storage.log.directory import DirectoryLog
@@ -273,3 +275,56 @@ class TestForkLog:
         assert log.first == 9
         assert [record.header.number for record in log.read(8)] == [9, 10]
         assert origin.first == 4
+
+
+class TestRewriting:
+    """`EventLog.rewrite`."""
+
+    @staticmethod
+    def rewrite(log: Any, bodies: dict[int, bytes], expect: int | None = None, fail: bool = False) -> Any:
+        txid = b"rewriting" + bytes(7)
+
+        def propose(receipts: BodiesRewritten) -> Proposal:
+            if fail:
+                raise DataError("no")
+            return Proposal(txid, encode_body([receipts]), 0)
+
+        return log.rewrite(log.head if expect is None else expect, txid, lambda record: bodies.get(record.header.number), propose)
+
+    def test_bodies_change_and_hashes_do_not(self, make: Any) -> None:
+        log = make()
+        fill(log, 20, 100)
+        before = list(log.read())
+        done = self.rewrite(log, {3: b"", 4: b"x" * 5000, 5: before[4].body})
+        assert isinstance(done, Appended)
+        after = list(log.read())
+        assert [r.hash for r in after[:20]] == [r.hash for r in before]
+        assert (after[2].body, after[3].body) == (b"", b"x" * 5000)
+        assert {r.header.number: r.redacted_by for r in after if r.redacted_by} == {3: 21, 4: 21}
+        assert [r.header.number for r in after if r.rewrites] == [21]
+        assert [r.body for i, r in enumerate(after[:20]) if i not in (2, 3)] == [r.body for i, r in enumerate(before) if i not in (2, 3)]
+        assert log.rewritten == 21
+        fill(log, 3)
+        assert isinstance(self.rewrite(log, {4: b"y"}), Appended)
+        assert next(log.read(3, 4)).body == b"y"
+        assert {r.header.number: r.redacted_by for r in log.read() if r.redacted_by} == {3: 21, 4: 25}
+        assert list(log.read(22, 24)) == list(log.read())[22:24]
+
+    def test_all_or_nothing(self, make: Any) -> None:
+        log = make()
+        fill(log, 10)
+        before = list(log.read())
+        assert self.rewrite(log, {3: b""}, expect=9) == Conflict(10)
+        with pytest.raises(DataError):
+            self.rewrite(log, {3: b""}, fail=True)
+        assert list(log.read()) == before
+        assert log.rewritten == 0
+        fill(log, 1)
+        assert len(list(log.read())) == 11
+
+    def test_nothing_to_change(self, make: Any) -> None:
+        log = make()
+        fill(log, 2)
+        assert isinstance(self.rewrite(log, {}), Appended)
+        assert log.head == 3
+        assert next(log.read(2, 3)).rewrites

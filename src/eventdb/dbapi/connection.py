@@ -54,6 +54,7 @@ def connect(
     timezone: str = "UTC",
     row_factory: RowFactory | None = None,
     json_loads: Callable[[str], Any] | None = None,
+    allow_erase: bool = False,
     _files: Files | None = None,
     **unknown: Any,
 ) -> Connection:
@@ -72,6 +73,7 @@ def connect(
     attributed
     to, unless they say otherwise. `timezone`: how timestamps with and without zone meet. `json_loads`: what
     parses JSON that is read, `json.loads` by default.
+    `allow_erase`: whether ERASE may run, which removes values for good, from the past and from the log too.
 
     Raises CannotConnect, FormatVersionError, DataCorrupted, LockNotAvailable, InvalidParameterValue, InterfaceError.
     """
@@ -94,7 +96,9 @@ def connect(
 
         shared = open_fork(database, fork_as_of, settings.timezone, _files)
     try:
-        session = Session(shared, settings, autocommit=bool(autocommit), read_only=bool(read_only), as_of=as_of)
+        session = Session(
+            shared, settings, autocommit=bool(autocommit), read_only=bool(read_only), as_of=as_of, allow_erase=bool(allow_erase)
+        )
     except BaseException:
         shared.release()
         raise

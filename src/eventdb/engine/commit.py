@@ -179,6 +179,8 @@ class Committer:
         """The state after the request's transaction on top of `state`. Raises SerializationFailure."""
         transaction = request.transaction
         base = transaction.base
+        if base.rewritten != state.rewritten:
+            raise history_changed(state.rewritten)
         last = state.time_of(state.number) or 0
         request.time = max(clock.now(), last + 1)
         if state is base and not request.spent:
@@ -267,6 +269,13 @@ class Committer:
 def _strongest(requests: Sequence[Request]) -> Durability:
     wishes = {request.durability for request in requests}
     return "full" if "full" in wishes else "os" if "os" in wishes else "none"
+
+
+def history_changed(number: int) -> SerializationFailure:
+    """The error for who reads a past that is no more."""
+    return SerializationFailure(
+        f"could not go on: transaction {number} erased values since this transaction began", hint="Run the transaction again."
+    )
 
 
 def _failure(detail: str) -> SerializationFailure:

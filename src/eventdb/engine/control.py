@@ -312,6 +312,12 @@ def _drop_subscription(session: Session, node: ast.DropSubscription, *_: Any) ->
         raise error.at(node.position) from None
 
 
+def _erase(session: Session, node: ast.Erase, statement: Statement, values: tuple[Any, ...]) -> Result:
+    from eventdb.engine.erase import erase
+
+    return erase(session, node, statement, values)
+
+
 Control.CONTROLS.update(
     {
         ast.Begin: _begin, ast.Commit: _commit, ast.Rollback: _rollback, ast.Savepoint: _savepoint, ast.Release: _release,
@@ -319,5 +325,6 @@ Control.CONTROLS.update(
         ast.Show: _show, ast.Checkpoint: _checkpoint,
         ast.CreateDatabase: _create_database, ast.DropDatabase: _drop_database,
         ast.CreateSubscription: _create_subscription, ast.DropSubscription: _drop_subscription,
+        ast.Erase: _erase,
     }
 )  # fmt: skip

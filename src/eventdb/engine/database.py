@@ -11,21 +11,23 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine.commit import Committer
+from eventdb.engine.commit import Committer, history_changed
 from eventdb.engine.sequences import Allocators
 from eventdb.errors import CannotConnect, InterfaceError, ObjectInUse
+from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
 from eventdb.model.schema import Index, Table
 from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
 from eventdb.storage.index import EntryFunction
 from eventdb.storage.log.base import EventLog
-from eventdb.storage.recovery import SNAPSHOTS, Report, open_database
+from eventdb.storage.recovery import SNAPSHOTS, Report, open_database, replay
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
+from eventdb.storage.timeline import Timeline
 
 if TYPE_CHECKING:
     from eventdb.storage.log.merkle import MerkleTree
@@ -60,7 +62,7 @@ class Database:
 
     `head`: the newest state known here. `warnings`: what went wrong without stopping anything (a snapshot that could not be written, a torn
     tail that was cut). `forked`: set in a child process, where the database cannot be used. `origin`: the database that this one is a fork
-    of (see `engine.fork`), from transaction `forked_at` on; it is given back when this one closes.
+    of (see `engine.fork`), from transaction `forked_at` on; it is given back when this one closes. `lost`: why a fork is of no use now.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Database:
         self.allocators = Allocators()
         self.warnings: list[str] = []
         self.forked = False
+        self.lost: str | None = None
         self.users = 0
         self.origin = origin
         self.forked_at = None if origin is None or opened is None else opened[1].number
@@ -128,6 +131,9 @@ class Database:
             return
         state = self.head
         for record in self.log.read(state.number):
+            if record.rewrites:
+                self._read_again()
+                return
             events = decode_body(record.body)
             editor = state.edit(record.header.number)
             for event in events:
@@ -138,6 +144,46 @@ class Database:
                 if type(event) is SequenceAdvanced and event.sequence_id in state.catalog.sequences:
                     self.allocators.committed(state.catalog.sequences[event.sequence_id], event.value)
             self.head = state
+
+    def _read_again(self) -> None:
+        """Another process replaced bodies of the log: what is known here may be gone there. Take the state from what it left."""
+        state = None
+        if self.path is not None:
+            state = SnapshotStore(os.path.join(self.path, SNAPSHOTS), self.files).load(self.log, self.index_keys)
+        state = replay(state or State.empty(self.index_keys), self.log)
+        for sequence in state.catalog.sequences.values():
+            value = state.sequence_value(sequence.id)
+            if value is not None:
+                self.allocators.committed(sequence, value)
+        self.replace_history(state)
+
+    def replace_history(self, state: State) -> None:
+        """Go on with a state whose past is another one than that of the head; the caller holds the commit lock."""
+        self._recent.clear()
+        self._recent_sizes.clear()
+        self._recent_bytes = 0
+        self.head = state
+        for session in list(self.sessions):
+            session.lose_history()
+        for other in list(_alive):
+            if other.origin is self:
+                other._lose(state)
+        if self.verify_commits:
+            self.check()
+
+    def _lose(self, state: State) -> None:
+        """This is a fork of a database whose past is another one now: it still has the old values, and must not give them out."""
+        self.lost = f"the past that this database is a fork of was changed by transaction {state.rewritten}; fork again"
+        self.forked = True
+        self.replace_history(State(0, ((0, Catalog()),), {}, {}, Timeline(), None, state.rewritings))
+
+    def unless_rewritten(self, lists: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+        """Lists of rows of a result that is read by and by, until the past becomes another one. Raises SerializationFailure then."""
+        known = self.head.rewritten
+        for rows in lists:
+            if self.head.rewritten != known:
+                raise history_changed(self.head.rewritten)
+            yield rows
 
     def changes(self, after: int) -> Iterator[tuple[int, Sequence[Event], bool]]:
         """(number, events, whether another process made them) of the transactions after `after`, in order."""
@@ -217,6 +263,16 @@ class Database:
         """(transaction number, file name, bytes) of the snapshots on the disk, oldest first."""
         return [] if self._snapshots is None else self._snapshots.listed()
 
+    def renew_snapshots(self) -> None:
+        """Remove the snapshots from before bodies were replaced, and write one of the head. Raises IOFailure, LockNotAvailable; that the
+        new one cannot be written is only a warning."""
+        if self._snapshots is None:
+            return
+        with self._snapshot_lock:
+            self._snapshots.purge(self.head.rewritten)
+        self._snapshot_number, self._pending_bytes = self.head.number, 0
+        self._write_snapshot(self.head)
+
     # checking
 
     @contextlib.contextmanager
@@ -255,7 +311,7 @@ class Database:
             self._closed = True
             if self._key is not None:
                 _registry.pop(self._key, None)
-        if not self.forked:
+        if not self.forked or self.lost is not None:
             self._close()
 
     def _close(self) -> None:

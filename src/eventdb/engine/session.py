@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.binding import adapted, adapted_rows, ordered
-from eventdb.engine.commit import Request
+from eventdb.engine.commit import Request, history_changed
 from eventdb.engine.control import Control, moment_of
 from eventdb.engine.database import Database
 from eventdb.engine.execution import PRESENT, Execution
@@ -59,18 +59,20 @@ class Session(Control):
     """A connection's side of the engine.
 
     `autocommit`: each statement outside an explicit transaction is one of its own; else the first statement begins one. `as_of`: what the
-    connection is pinned to (a number, a datetime or text), None for the present.
+    connection is pinned to (a number, a datetime or text), None for the present. `allow_erase`: whether it may take values out of the past.
     """
 
     def __init__(
-        self, database: Database, settings: Settings, *, autocommit: bool = False, read_only: bool = False, as_of: Any = None
-    ) -> None:
+        self, database: Database, settings: Settings, *, autocommit: bool = False, read_only: bool = False, as_of: Any = None,
+        allow_erase: bool = False,
+    ) -> None:  # fmt: skip
         self.database = database
         self.settings = settings
         self.autocommit = autocommit
         self.read_only = read_only
         self.json_loads: Callable[[str], Any] | None = None
         """What parses JSON for the caller; None: json.loads."""
+        self.allow_erase = allow_erase
         self.transaction: Transaction | None = None
         self.savepoints: list[tuple[str, Mark, dict[str, str]]] = []
         self.sequence_values: dict[int, int] = {}
@@ -169,7 +171,7 @@ class Session(Control):
 
     def _streamed(self, variant: Variant, lists: Any, transaction: Transaction | None) -> Outcome:
         """The result of a query that gives its rows by and by. It has begun to read, so what follows no longer changes what it sees."""
-        rows = begun(lists)
+        rows = begun(self.database.unless_rewritten(lists))
         if transaction is not None:
             transaction.freeze()
         return variant.columns, rows if variant.convert is None else map(variant.convert, rows), -1, None
@@ -213,6 +215,7 @@ class Session(Control):
     def _run(self, statement: Statement, values: tuple[Any, ...]) -> Result:
         try:
             if self.transaction is not None:
+                self._check_history()
                 self.transaction.flush()
             node = statement.node
             if node is None:
@@ -253,6 +256,7 @@ class Session(Control):
             return Result(rowcount=0)
         try:
             if self.transaction is not None:
+                self._check_history()
                 self.transaction.flush()
             with collector_asleep(len(given)):
                 return self._write(statement, given)
@@ -323,7 +327,7 @@ class Session(Control):
         try:
             rows = variant.run(execution, bound.values)
             if variant.streaming:
-                rows = begun(rows)
+                rows = begun(self.database.unless_rewritten(rows))
                 if variant.draws:
                     rows = list(rows)
                 elif transaction is not None:
@@ -608,7 +612,8 @@ class Session(Control):
         if self.closed:
             raise ConnectionDoesNotExist("the connection is closed")
         if self.database.forked:
-            raise ConnectionDoesNotExist("the connection was opened before a fork; a child process must connect by itself")
+            lost = "the connection was opened before a fork; a child process must connect by itself"
+            raise ConnectionDoesNotExist(self.database.lost or lost)
 
     def close(self) -> None:
         """Roll back and give up the database. May be called again."""
@@ -626,6 +631,20 @@ class Session(Control):
             functions[name, nargs] = function
         self.functions = functions
         self.forget_plans()
+
+    def lose_history(self) -> None:
+        """The past has become another one: a transaction under way may read nothing more. Called from any thread."""
+        transaction = self.transaction
+        if transaction is not None:
+            transaction.pinned = transaction.base.number  # so that no statement takes the short way in it
+        self.forget_plans()
+
+    def _check_history(self) -> None:
+        """Raises SerializationFailure, and rolls back, where values were erased since the transaction began."""
+        transaction = self.transaction
+        if transaction is not None and transaction.base.rewritten != self.database.head.rewritten:
+            self.rollback()
+            raise history_changed(self.database.head.rewritten)
 
     def forget_plans(self) -> None:
         """Prepare everything anew: tables have grown so much that other plans may be better. May be called from any thread."""

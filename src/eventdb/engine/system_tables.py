@@ -73,6 +73,30 @@ def _subscriptions(database: Database, catalog: Catalog, until: int) -> Iterator
 
 
 @_table(
+    "eventdb", "erasures", transaction=BIGINT, committed_at=TIMESTAMPTZ, schema_name=TEXT, table_name=TEXT, rows=BIGINT, versions=BIGINT,
+    bodies=BIGINT, actor=TEXT, reason=TEXT, correlation_id=TEXT,
+)  # fmt: skip
+def _erasures(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
+    from eventdb.model.event import BodiesRewritten, RowsErased
+    from eventdb.storage.codec import decode_body
+
+    state = database.head
+    for number in state.rewritings:
+        if number > until:
+            return
+        record = next(iter(database.log.read(number - 1, number)))
+        told, events = record.header.provenance, decode_body(record.body)
+        bodies = sum(len(event.numbers) for event in events if isinstance(event, BodiesRewritten))
+        for event in events:
+            if isinstance(event, RowsErased):
+                table = state.catalog_at(number).tables[event.table_id]
+                yield (
+                    number, datetime_of(record.header.time), table.schema, table.name, event.rows, event.versions, bodies,
+                    told.actor, told.reason, told.correlation_id,
+                )  # fmt: skip
+
+
+@_table(
     "eventdb", "indexes", schema_name=TEXT, table_name=TEXT, index_name=TEXT, is_unique=BOOLEAN, is_primary=BOOLEAN, is_constraint=BOOLEAN,
     ordinal_position=INTEGER, column_name=TEXT, expression=TEXT, descending=BOOLEAN, nulls_first=BOOLEAN, predicate=TEXT,
     nulls_distinct=BOOLEAN, included=JSON, method=TEXT, comment=TEXT,

@@ -36,7 +36,7 @@ def verify(session: Session, digest: Any = None, progress: Progress | None = Non
     kept = [digest_from(one) for one in ([] if digest is None else [digest] if isinstance(digest, Mapping) else digest)]
     state = database.refresh()
     with database.snapshots_at_rest() as store:
-        found = storage.verify(database.log, state, store, None, progress)
+        found = storage.verify(database.log, state, store, progress)
     found.warnings = list(database.warnings)
     for one in kept:
         compare(database, one, found)

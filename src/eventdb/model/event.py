@@ -119,12 +119,34 @@ class RowsDeleted(Record):
     keys: Rows[Key]
 
 
+class RowsErased(Record):
+    """ERASE took rows out of every transaction before this one. The event says how many, and never which: keys may be values too.
+
+    `rows` row identities, `versions` of them that could be read until then; `next_row_id`: where hidden row ids go on, for the rows that
+    had used them are gone.
+    """
+
+    table_id: int
+    rows: int
+    versions: int
+    next_row_id: int
+
+
+class BodiesRewritten(Record):
+    """Receipts: the bodies of these earlier transactions were replaced when this one was committed. `hashes[i]` is the SHA-256 of the body
+    that transaction `numbers[i]` has since; the one it had before stands in its header, or in the receipt before this one."""
+
+    numbers: Rows[int]
+    hashes: Rows[bytes]
+
+
 SchemaEvent = (
     SchemaCreated | SchemaDropped | TableCreated | TableAltered | TableRewritten | TableDropped | IndexCreated | IndexDropped
     | ViewCreated | ViewDropped | SequenceCreated | SequenceDropped
 )  # fmt: skip
 RowEvent = RowsInserted | RowsUpdated | RowsDeleted
-Event = SchemaEvent | RowEvent | SequenceAdvanced
+Rewriting = RowsErased | BodiesRewritten
+Event = SchemaEvent | RowEvent | SequenceAdvanced | Rewriting
 
 
 def is_temporary(event: Event) -> bool:

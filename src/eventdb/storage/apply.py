@@ -13,10 +13,12 @@ from typing import Any
 from eventdb.errors import InternalError
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import (
+    BodiesRewritten,
     Event,
     IndexCreated,
     IndexDropped,
     RowsDeleted,
+    RowsErased,
     RowsInserted,
     RowsUpdated,
     SchemaCreated,
@@ -68,6 +70,7 @@ class Draft:
         self._sequences = sequences
         self._index_keys = index_keys
         self._token = object()
+        self.rewrites = False
 
     # savepoints
 
@@ -157,6 +160,14 @@ class Draft:
     def _rows_deleted(self, event: RowsDeleted) -> None:
         self._rows(event.table_id).delete(self.number, event.keys)
 
+    def _rows_erased(self, event: RowsErased) -> None:
+        # the rows are not there: the bodies that made them were replaced before anybody could meet this event
+        data = self._rows(event.table_id)
+        data.next_row_id = max(data.next_row_id, event.next_row_id)
+
+    def _bodies_rewritten(self, event: BodiesRewritten) -> None:
+        self.rewrites = True
+
     # schema
 
     def _schema_created(self, event: SchemaCreated) -> None:
@@ -235,6 +246,8 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     RowsInserted: Draft._rows_inserted,
     RowsUpdated: Draft._rows_updated,
     RowsDeleted: Draft._rows_deleted,
+    RowsErased: Draft._rows_erased,
+    BodiesRewritten: Draft._bodies_rewritten,
     SequenceAdvanced: Draft._sequence_advanced,
     SchemaCreated: Draft._schema_created,
     SchemaDropped: Draft._schema_dropped,

@@ -14,6 +14,7 @@ from eventdb.storage.index import IndexKeys
 from eventdb.storage.log.base import EventLog, LogReplaced, Record
 from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.memory import MemoryLog
+from eventdb.storage.log.receipts import Redactions
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 from eventdb.storage.table import collector_asleep
@@ -63,10 +64,20 @@ def open_database(
         start = state.number
         state = replay(state, log)
         report.replayed = state.number - start
+        if not read_only:
+            _purge(store, state, report)
     except BaseException:
         log.close()
         raise
     return log, state, report
+
+
+def _purge(store: SnapshotStore, state: State, report: Report) -> None:
+    """Snapshots from before an erasure may be there still, where it was stopped."""
+    try:
+        store.purge(state.rewritten)
+    except Error as error:
+        report.problems.append(f"snapshots with erased values could not be removed: {error.message}")
 
 
 def _check_directory(path: str, files: Files) -> None:
@@ -103,14 +114,23 @@ def _open_log(path: str, files: Files, store: SnapshotStore, report: Report, **o
 
 
 def replay(state: State, log: EventLog, until: int | None = None) -> State:
-    """`state` with the transactions of the log after it, up to `until` (None: the head). Raises DataCorrupted naming the transaction."""
+    """`state` with the transactions of the log after it, up to `until` (None: the head). Raises DataCorrupted naming the transaction.
+
+    Where one of them replaced bodies of earlier ones, `state` may hold what is gone: then the whole log is replayed.
+    """
     if log.first > state.number + 1:
         raise DataCorrupted(
             f"the log begins at transaction {log.first}, and no snapshot holds what came before it",
             hint="Restore the snapshots folder from a backup.",
         )
+    start = state.number
+    redactions = Redactions(start)
     with collector_asleep(1 << 30):
-        for record in log.read(state.number, until):
+        for record in log.read(start, until):
+            if record.rewrites or record.redacted_by:
+                if record.rewrites and start:
+                    return replay(State.empty(state.index_keys), log, until)
+                redactions.follow(record)
             state = apply_record(state, record)
     return state
 

@@ -45,7 +45,8 @@ def rewind(state: State, number: int, sequences: Mapping[int, int | None]) -> St
                 same = table is data.shape.table and catalog is state.catalog
                 shape = data.shape if same else Shape(table, catalog.indexes_of(table.id), state.index_keys)
                 tables[storage] = _rewound(data, shape, number)
-    return State(number, catalogs, tables, sequences, state.timeline.shortened(number), state.index_keys)
+    rewritings = tuple(n for n in state.rewritings if n <= number)
+    return State(number, catalogs, tables, sequences, state.timeline.shortened(number), state.index_keys, rewritings)
 
 
 def _rewound(data: TableData, shape: Shape, number: int) -> TableData:

@@ -300,13 +300,16 @@ class SnapshotStore:
 
         Raises DiskFull, IOFailure, LockNotAvailable (another process is writing one); the older snapshots then stay as they are.
         """
-        if state.number == 0:
+        if state.number == 0 or log.rewritten > state.number:
             return None
         log.sync()
         position = getattr(log, "position", None)
         self._files.make_directory(self.directory)
         with self._files.lock(os.path.join(self.directory, "lock"), _LOCK_SECONDS):
             name = f"{state.number:020d}{SUFFIX}"
+            log.refresh()
+            if log.rewritten > state.number:
+                return None  # it would bring back what was erased meanwhile
             if name in self._fitting(log):
                 return None
             writer = _Writer(SnapshotFile(self._files, self.directory, name), self._stale(state))
@@ -348,6 +351,7 @@ class SnapshotStore:
             "history": history,
             "times": codec.pack_integers(state.timeline.times()),
             "sequences": dict(state.sequences),
+            "rewritings": list(state.rewritings),
             "files": sorted({*used} - {writer.file.name}),
             "tables": tables,
             "touched": {
@@ -401,6 +405,24 @@ class SnapshotStore:
                     self._files.remove(os.path.join(self.directory, name))
                 except Error:
                     continue
+
+    def purge(self, before: int) -> None:
+        """Remove all files of transactions before `before`, whole ones and what is left of others: erasure. Lasting when it returns.
+
+        Raises LockNotAvailable (another process is writing a snapshot), IOFailure.
+        """
+        if not self._older(before):
+            return
+        with self._files.lock(os.path.join(self.directory, "lock"), _LOCK_SECONDS):
+            for name in self._older(before):
+                self._known.pop(name, None)
+                self._files.remove(os.path.join(self.directory, name))
+            self._files.sync_directory(self.directory)
+
+    def _older(self, before: int) -> list[str]:
+        if not before or not self._files.exists(self.directory):
+            return []
+        return [name for name in self._files.list(self.directory) if name[:20].isdigit() and int(name[:20]) < before]
 
     # loading
 
@@ -481,7 +503,7 @@ class SnapshotStore:
         times = Timeline.of(codec.unpack_integers(root["times"]))
         if times.length != root["number"]:
             raise DataCorrupted("its times are incomplete")
-        return State(root["number"], catalogs, tables, root["sequences"], times, index_keys)
+        return State(root["number"], catalogs, tables, root["sequences"], times, index_keys, tuple(root.get("rewritings", ())))
 
 
 def _tree(form: LeafForm, file: SnapshotFile, packed: Any) -> Tree:

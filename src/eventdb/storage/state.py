@@ -31,7 +31,7 @@ __all__ = ["Editor", "Mark", "State"]
 class State:
     """The database after transaction `number`. `catalogs` is the history of schemas: (number, catalog), ascending."""
 
-    __slots__ = ("catalog", "catalogs", "index_keys", "number", "opened", "sequences", "tables", "timeline")
+    __slots__ = ("catalog", "catalogs", "index_keys", "number", "opened", "rewritings", "sequences", "tables", "timeline")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class State:
         sequences: Mapping[int, int | None],
         timeline: Timeline,
         index_keys: IndexKeys | None = None,
+        rewritings: tuple[int, ...] = (),
     ) -> None:
         self.number = number
         self.catalogs = catalogs
@@ -49,6 +50,8 @@ class State:
         self.sequences = sequences
         self.timeline = timeline
         self.index_keys = index_keys
+        self.rewritings = rewritings
+        """The transactions that replaced bodies of earlier ones (erasures), ascending."""
         self.opened: dict[Any, Any] = {}
         """Table readers opened on this state, for whoever wants to use them again."""
 
@@ -56,6 +59,11 @@ class State:
     def empty(cls, index_keys: IndexKeys | None = None) -> State:
         """The state before the first transaction. `index_keys` gives the functions for index keys that storage cannot compute itself."""
         return cls(0, ((0, Catalog()),), {}, {}, Timeline(), index_keys)
+
+    @property
+    def rewritten(self) -> int:
+        """The last transaction that replaced bodies of earlier ones, 0 for none. A state from before it shows what is gone."""
+        return self.rewritings[-1] if self.rewritings else 0
 
     def edit(self, number: int) -> Editor:
         """A draft of transaction `number`, which is to follow on this state."""
@@ -144,4 +152,6 @@ class Editor(Draft):
         catalogs = state.catalogs
         if self.catalog is not state.catalog:
             catalogs = (*catalogs, (self.number, replace(self.catalog, version=(self.number, 0))))
-        return State(self.number, catalogs, self.tables(), self._sequences, state.timeline.extended(time_us), state.index_keys)
+        times = state.timeline.extended(time_us)
+        rewritings = (*state.rewritings, self.number) if self.rewrites else state.rewritings
+        return State(self.number, catalogs, self.tables(), self._sequences, times, state.index_keys, rewritings)

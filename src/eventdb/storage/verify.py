@@ -24,6 +24,7 @@ from eventdb.storage.btree import Tree
 from eventdb.storage.index import Entry, EntryRule, IndexData
 from eventdb.storage.log.base import EventLog, Record
 from eventdb.storage.log.chain import body_hash, genesis
+from eventdb.storage.log.receipts import Redactions
 from eventdb.storage.recovery import apply_record
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
@@ -42,10 +43,6 @@ _MOST_BREAKS = 20
 _TRIES = 5
 _STEP = 256
 """After so many transactions progress is told."""
-
-ExpectedBodyHash = Callable[[int], bytes | None]
-"""Given the number of a transaction whose body has not the hash of its header: the hash that the newest receipt in the chain says the body
-has now, None where there is no receipt."""
 
 
 def check_state(state: State) -> None:
@@ -79,7 +76,6 @@ def verify(
     log: EventLog,
     state: State,
     snapshots: SnapshotStore | None = None,
-    expected_body_hash: ExpectedBodyHash | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Read the whole log (each record against its checksum, its hashes and the chain), apply it to an empty state, and compare with
@@ -90,7 +86,7 @@ def verify(
     found = Verification(log.log_id.hex(), log.first, state.number)
     tell = progress or _silent
     stored = _snapshots(log, state, snapshots, found)
-    made = _LogCheck(log, state, stored, found, expected_body_hash, tell).run()
+    made = _LogCheck(log, state, stored, found, tell).run()
     if made is not None:
         for problem in differences(made, state):
             found.report("state", f"the state differs from the log: {problem}")
@@ -218,13 +214,13 @@ class _LogCheck:
     """One pass over the log: hashes of everything, and a replay from the beginning or, behind a horizon, from the oldest snapshot."""
 
     def __init__(
-        self, log: EventLog, state: State, stored: dict[int, State], found: Verification, expected: ExpectedBodyHash | None, tell: Progress
+        self, log: EventLog, state: State, stored: dict[int, State], found: Verification, tell: Progress
     ) -> None:
         self._log = log
         self._last = state.number
         self._stored = stored
         self._found = found
-        self._expected = expected
+        self._redactions: Redactions | None = Redactions(log.first - 1)
         self._tell = tell
         self._hash: bytes | None = genesis(log.log_id) if log.first == 1 else None
         self._made: State | None = State.empty(state.index_keys)
@@ -245,7 +241,7 @@ class _LogCheck:
             except Error as error:
                 breaks += 1
                 done += 1
-                self._made = self._hash = None
+                self._made = self._hash = self._redactions = None
                 self._found.report("log", error.message, done)
             else:
                 break
@@ -261,12 +257,15 @@ class _LogCheck:
         if self._hash is not None and record.header.previous != self._hash:
             found.report("log", f"transaction {number} does not continue the hash chain", number)
         self._hash = record.hash
-        digest = body_hash(record.body)
-        if digest != record.header.body:
-            if self._expected is not None and self._expected(number) == digest:
-                found.redactions.append(number)
-            else:
-                found.report("log", f"the body of transaction {number} has not the hash that its header names", number)
+        if record.redacted_by:  # the log has held it against its receipt
+            found.redactions.append(number)
+        elif body_hash(record.body) != record.header.body:
+            found.report("log", f"the body of transaction {number} has not the hash that its header names", number)
+        if self._redactions is not None:
+            try:
+                self._redactions.follow(record)
+            except Error as error:
+                found.report("log", error.message, number)
         if self._made is None or number <= self._made.number:
             return
         try:

@@ -57,9 +57,11 @@ def prepare_query(query: ast.Query, env: Environment, *, optimise: bool = True) 
 
 def prepare_targets(
     env: Environment, table: Table, alias: str | None, from_: Sequence[ast.TableExpression], where: ast.Expression | None,
-    outputs: Sequence[Any], want: Sequence[DataType | None], with_: ast.With | None = None,
+    outputs: Sequence[Any], want: Sequence[DataType | None], with_: ast.With | None = None, versions: int = 0,
 ) -> PreparedQuery:  # fmt: skip
     """Prepare what UPDATE, DELETE and MERGE act on: rows (stored row of `table`, outputs …), outputs cast for assignment to `want`.
+
+    `versions`: the place in `Execution.positions` of the span whose versions are read, for ERASE; 0 for the rows of now.
 
     An output that is ast.Default gives None.
     """
@@ -68,7 +70,7 @@ def prepare_targets(
         binder = Binder(env)
         scope = binder.scope()
         tables = binder.with_clause(with_, scope) if with_ is not None else []
-        target = sources.table_source(binder, table, ast.Alias(alias) if alias else None, scope)
+        target = sources.table_source(binder, table, ast.Alias(alias) if alias else None, scope, versions, versions > 0)
         others = sources.from_clause(binder, from_, scope)
         scope.item = sources.combined(scope, target, others, "inner", (), -1) if from_ else target
         node = scope.item.plan

@@ -11,14 +11,16 @@ from typing import Any
 
 from eventdb.errors import DataError, FormatVersionError
 from eventdb.model import event as events
-from eventdb.model.event import Event, RowsDeleted, RowsInserted, RowsUpdated, SequenceAdvanced, TableRewritten
+from eventdb.model.event import BodiesRewritten, Event, RowsDeleted, RowsInserted, RowsUpdated, SequenceAdvanced, TableRewritten
 from eventdb.model.schema import Index, Table, View
 from eventdb.model.schema import Sequence as SequenceObject
 from eventdb.storage.codec.cbor import damaged, dumps, loads
+from eventdb.storage.codec.columns import pack_integers, unpack_integers
 from eventdb.storage.codec.objects import pack_object, pack_types, unpack_object, unpack_types
 from eventdb.storage.codec.rows import pack_keys, pack_rows, unpack_keys, unpack_rows
 
 VERSION = 1
+_HASH_BYTES = 32
 Packed = list[Any]
 
 
@@ -108,11 +110,23 @@ def _unpack_rewritten(table: Packed, packed_types: Packed, rows: Packed) -> Tabl
     return TableRewritten(unpack_object(Table, table), types, unpack_rows(types, rows))
 
 
+def _pack_rewritten_bodies(event: BodiesRewritten) -> Packed:
+    return ["BodiesRewritten", VERSION, pack_integers(event.numbers), b"".join(event.hashes)]
+
+
+def _unpack_rewritten_bodies(packed: Any, hashes: bytes) -> BodiesRewritten:
+    numbers = unpack_integers(packed)
+    if len(hashes) != len(numbers) * _HASH_BYTES:
+        raise DataError("receipts with more hashes than transactions, or fewer")
+    return BodiesRewritten(numbers, [hashes[at : at + _HASH_BYTES] for at in range(0, len(hashes), _HASH_BYTES)])
+
+
 _PACK: dict[type, Callable[[Any], Packed]] = {
     RowsInserted: _pack_inserted,
     RowsUpdated: _pack_updated,
     RowsDeleted: _pack_deleted,
     TableRewritten: _pack_rewritten,
+    BodiesRewritten: _pack_rewritten_bodies,
     SequenceAdvanced: lambda event: ["SequenceAdvanced", VERSION, event.sequence_id, event.value],
 }
 _UNPACK: dict[tuple[str, int], Callable[..., Event]] = {
@@ -120,6 +134,7 @@ _UNPACK: dict[tuple[str, int], Callable[..., Event]] = {
     ("RowsUpdated", 1): _unpack_updated,
     ("RowsDeleted", 1): _unpack_deleted,
     ("TableRewritten", 1): _unpack_rewritten,
+    ("BodiesRewritten", 1): _unpack_rewritten_bodies,
     ("SequenceAdvanced", 1): SequenceAdvanced,
 }
 
@@ -145,6 +160,7 @@ _with_object(events.ViewCreated, "view", View)
 _with_object(events.SequenceCreated, "sequence", SequenceObject)
 _with_plain(events.SchemaCreated, "name", "comment")
 _with_plain(events.SchemaDropped, "name")
+_with_plain(events.RowsErased, "table_id", "rows", "versions", "next_row_id")
 _with_plain(events.TableDropped, "table_id")
 _with_plain(events.IndexDropped, "index_id")
 _with_plain(events.ViewDropped, "view_id")

@@ -7,11 +7,12 @@ what a body means.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from eventdb.errors import DataCorrupted, OperationalError, ProgramLimitExceeded
 from eventdb.model import record
+from eventdb.model.event import BodiesRewritten
 from eventdb.model.transaction import Header, Provenance
 
 Durability = Literal["full", "os", "none"]
@@ -55,11 +56,17 @@ class Proposal(record.Record):
 
 
 class Record(record.Record):
-    """A transaction as it stands in the log. `body` is uncompressed; `hash` is that of the header, which the next header names."""
+    """A transaction as it stands in the log. `body` is uncompressed; `hash` is that of the header, which the next header names.
+
+    `redacted_by`: the transaction that put this body in the place of another and has the receipt for it, 0 for the body that the header
+    names. `rewrites`: it has such receipts itself.
+    """
 
     header: Header
     hash: bytes
     body: bytes
+    redacted_by: int = 0
+    rewrites: bool = False
 
 
 class Appended(record.Record):
@@ -100,6 +107,23 @@ class EventLog(Protocol):
 
         Raises Ambiguous, Unavailable, LogFull, RecordTooLarge, LogReplaced.
         """
+        ...
+
+    def rewrite(
+        self, expect: int, txid: bytes, replace: Callable[[Record], bytes | None], propose: Callable[[BodiesRewritten], Proposal]
+    ) -> Appended | Conflict:
+        """Put other bodies in the place of old ones, and append as expect + 1 the transaction that says so: all or nothing.
+
+        `replace` is given every record in order and gives the new body, or None where it is to stay. `propose` is then given the receipts
+        and makes the transaction, which has `txid` and holds them in its body. Nobody else appends meanwhile; an error of either leaves
+        everything as it was, and so does what `append` raises. The transaction is on the disk before any body is replaced; if this process
+        then dies, or fails to replace them all (IOFailure), the next to open the log does it.
+        """
+        ...
+
+    @property
+    def rewritten(self) -> int:
+        """The last transaction known here to have replaced bodies, as far as records were followed since the log was opened; 0 for none."""
         ...
 
     def refresh(self) -> int:

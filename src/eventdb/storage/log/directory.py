@@ -24,10 +24,11 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from eventdb.errors import CannotConnect, DataCorrupted, DiskFull, Error, ReadOnlyTransaction
+from eventdb.model.event import BodiesRewritten
 from eventdb.model.transaction import Header
 from eventdb.storage.files import TEMPORARY, AppendFile, Files, ReadFile
 from eventdb.storage.log import chain, horizon, segment
@@ -45,12 +46,15 @@ from eventdb.storage.log.base import (
 )
 from eventdb.storage.log.compression import compress
 from eventdb.storage.log.merkle import peaks_of
-from eventdb.storage.log.reading import Convert, Item, check_link, first_header, open_header, raw_header, read_range, segments, whole_record
+from eventdb.storage.log.reading import Convert, Item, check_link, checked, first_header, open_header, raw_header, read_range, segments
+from eventdb.storage.log.receipts import receipt_for, receipts_in
+from eventdb.storage.log.rewriting import Aside, Replace, Rewriter, asides, give_up, put_in_place
 from eventdb.storage.log.segment import (
     COMPRESSED,
     FULL,
     HEADER_SIZE,
     LAST_BYTES,
+    RECEIPTS,
     Broken,
     Raw,
     SegmentHeader,
@@ -102,10 +106,14 @@ class DirectoryLog:
         self._writing = False
         self._refusal: str | None = None
         self._marks: dict[str, Marks] = {}
+        self.rewritten = 0
+        self._unsettled = False
+        self._receipts: dict[int, BodiesRewritten] = {}
         known = None if position is None else as_position(position)
         self._check_directory()
         self._lock = self.files.lock_file(lock_path or os.path.join(self.path, LOCK_NAME), lock_timeout)
         self._open(known)
+        self._complete_rewriting()
 
     # What is known
 
@@ -252,6 +260,8 @@ class DirectoryLog:
                 self._extend(self._file.size())
             except Broken:  # another process is writing it, or died doing so: the next append will see
                 self._check_tail()
+            if self._unsettled:
+                self._complete_rewriting()
             head = self._tail.number
         if head != before:
             self._wake()
@@ -270,6 +280,8 @@ class DirectoryLog:
                     tail = followed(tail, item, self._name)
                     if isinstance(item, Raw):
                         marks.note(tail.number, item.offset)
+                        if item.flags & RECEIPTS:
+                            self.rewritten, self._unsettled = tail.number, True
             except DataCorrupted:
                 self._check_tail()
                 raise
@@ -332,9 +344,7 @@ class DirectoryLog:
         with self._mutex:
             self._check_writable()
             with self._lock:
-                if not self._tail.ends(self._file):
-                    self._check_last()
-                    self._settle()
+                self._catch_up()
                 if self._tail.number != expect:
                     result: Appended | Conflict = Conflict(self._tail.number)
                 elif prepared:
@@ -347,6 +357,14 @@ class DirectoryLog:
                     result = Appended((), self._tail.hash)
         self._wake()
         return result
+
+    def _catch_up(self) -> None:
+        """Under the lock: know all that is there."""
+        if not self._tail.ends(self._file):
+            self._check_last()
+            self._settle()
+        if self._unsettled:
+            self._complete_rewriting()
 
     def _prepare(self, number: int, proposal: Proposal) -> _Prepared:
         """What needs no lock: the body's hash, its stored form and its flag."""
@@ -453,16 +471,102 @@ class DirectoryLog:
                 raise
             self._tail = tail._replace(synced=tail.number)
 
+    # Replacing bodies
+
+    def rewrite(
+        self, expect: int, txid: bytes, replace: Replace, propose: Callable[[BodiesRewritten], Proposal]
+    ) -> Appended | Conflict:
+        """As `EventLog.rewrite`. It needs room for another copy of every segment in which a body changes."""
+        with self._mutex:
+            self._check_writable()
+            with self._lock:
+                self._catch_up()
+                if self._tail.number != expect:
+                    return Conflict(self._tail.number)
+                self._writing = True
+                try:
+                    result = self._rewrite(expect, txid, replace, propose)
+                finally:
+                    self._writing = False
+        self._wake()
+        return result
+
+    def _rewrite(self, expect: int, txid: bytes, replace: Replace, propose: Callable[[BodiesRewritten], Proposal]) -> Appended:
+        if self._tail.start:
+            self._roll()
+        rewriter = Rewriter(self.files, self.path, self._seed, expect + 1, txid, self.record_limit)
+        try:
+            previous: bytes | None = None
+            for first in segments(self.files, self.path)[:-1]:
+                previous = rewriter.segment(first, self.log_id, previous, replace, self._look_up)
+            proposal = propose(BodiesRewritten(rewriter.numbers, rewriter.hashes))
+            if rewriter.written:
+                self.files.sync_directory(self.path)
+            _, digest, stored, flag = self._prepare(expect + 1, proposal)
+            result = self._append([(proposal, digest, stored, flag | RECEIPTS)], "full")
+        except BaseException:
+            if self._refusal is None:
+                give_up(self.files, self.path, rewriter.written)
+            raise
+        self.rewritten = expect + 1
+        self._replace(rewriter.written)
+        return result
+
+    def _replace(self, waiting: list[Aside]) -> None:
+        """Put rewritten segments in their places. Raises IOFailure; the log is then of no use until it is opened again."""
+        try:
+            put_in_place(self.files, self.path, waiting)
+        except BaseException:
+            self._refusal = f"bodies that transaction {self.rewritten} replaced are not all in place; open the log again"
+            raise
+        self._marks = {self._name: self._last_marks}
+
+    def _complete_rewriting(self) -> None:
+        """Finish, or clear away, what a rewriting has left that stopped half-way. Raises Unavailable where only reading is allowed."""
+        if asides(self.files, self.path):
+            if self.read_only:
+                if self._committed():
+                    raise Unavailable(f"values are being erased from the log at {self.path!r}", hint="Open it for writing to finish that.")
+            else:
+                with self._lock:
+                    self._settle()
+                    done = self._committed()
+                    give_up(self.files, self.path, [aside for aside in asides(self.files, self.path) if aside not in done])
+                    self._replace(done)
+        self._marks = {self._name: self._last_marks}
+        self._unsettled = False
+
+    def _committed(self) -> list[Aside]:
+        """The rewritten segments whose transaction is in the log."""
+        self._unsettled = False
+        waiting = [aside for aside in asides(self.files, self.path) if aside.number <= self._tail.number]
+        return [a for a in waiting if next(self.read(a.number - 1, a.number)).header.txid == a.txid]
+
+    def _look_up(self, by: int, number: int) -> bytes | None:
+        receipts = self._receipts.get(by)
+        if receipts is None:
+            if by > self._tail.number and self.refresh() < by:
+                return None
+            record = next(self.read(by - 1, by))
+            receipts = self._receipts[by] = receipts_in(record.body)
+        return receipt_for(receipts, number)
+
     # Reading
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Record]:
-        return self._read(after, until, whole_record)
+        return self._read(after, until, self._whole)
+
+    def _whole(self, raw: Raw, number: int, previous: bytes, name: str) -> Record:
+        return checked(raw, number, previous, name, self._look_up)
 
     def headers(self, after: int = 0, until: int | None = None) -> Iterator[bytes]:
         return (item.data for item in self._read(after, until, raw_header))
 
     def _read(self, after: int, until: int | None, convert: Convert[Item]) -> Iterator[Item]:
         self._check_open()
+        if self._unsettled:
+            with self._mutex:
+                self._complete_rewriting()
         chain.check_range(after, self.first)
         tail = self._tail
         until = tail.number if until is None else min(until, tail.number)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from eventdb.model.event import BodiesRewritten
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import Appended, Conflict, Durability, Proposal, Record, RecordTooLarge, Unavailable
 from eventdb.storage.log.merkle import peaks_of
@@ -18,6 +19,7 @@ class MemoryLog:
     def __init__(self, record_limit: int = chain.RECORD_LIMIT) -> None:
         self.log_id = os.urandom(16)
         self.record_limit = record_limit
+        self.rewritten = 0
         self._records: list[Record] = []
         self._begin = 1
         """The number of the first of them."""
@@ -47,6 +49,9 @@ class MemoryLog:
         return self._time
 
     def append(self, proposals: Sequence[Proposal], expect: int, durability: Durability = "full") -> Appended | Conflict:
+        return self._append(proposals, expect, False)
+
+    def _append(self, proposals: Sequence[Proposal], expect: int, rewrites: bool) -> Appended | Conflict:
         with self._changed:
             self._check_open()
             if self._head != expect:
@@ -62,11 +67,31 @@ class MemoryLog:
                     raise RecordTooLarge(chain.too_large(number, len(data), chain.HEADER_LIMIT))
                 previous, last_time = chain.header_hash(data), header.time
                 headers.append(header)
-                new.append(Record(header, previous, proposal.body))
+                new.append(Record(header, previous, proposal.body, 0, rewrites))
             self._records += new
             self._head, self._hash, self._time = self._head + len(new), previous, last_time
             self._changed.notify_all()
             return Appended(tuple(headers), previous)
+
+    def rewrite(
+        self, expect: int, txid: bytes, replace: Callable[[Record], bytes | None], propose: Callable[[BodiesRewritten], Proposal]
+    ) -> Appended | Conflict:
+        with self._changed:
+            self._check_open()
+            if self._head != expect:
+                return Conflict(self._head)
+            made: dict[int, bytes] = {}
+            for record in self._records:
+                body = replace(record)
+                if body is not None and body != record.body:
+                    made[record.header.number] = body
+            receipts = BodiesRewritten(list(made), [chain.body_hash(body) for body in made.values()])
+            result = self._append([propose(receipts)], expect, True)
+            for number, body in made.items():
+                old = self._records[number - self._begin]
+                self._records[number - self._begin] = Record(old.header, old.hash, body, expect + 1, old.rewrites)
+            self.rewritten = expect + 1
+            return result
 
     def refresh(self) -> int:
         return self._head

@@ -14,8 +14,11 @@ from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain, segment
 from eventdb.storage.log.base import LogReplaced, Record
 from eventdb.storage.log.compression import decompress
-from eventdb.storage.log.segment import COMPRESSED, HEADER_SIZE, Broken, End, Raw, SegmentHeader, items
+from eventdb.storage.log.segment import COMPRESSED, HEADER_SIZE, RECEIPTS, REDACTED, Broken, End, Raw, SegmentHeader, items
 from eventdb.storage.log.tail import Marks, Tail, linked_header, place
+
+LookUp = Callable[[int, int], bytes | None]
+"""(transaction, another one) → the hash of the body that the first gave to the second, None where it has no such receipt."""
 
 
 def open_header(file: ReadFile) -> SegmentHeader:
@@ -62,7 +65,7 @@ _UNCHECKED = 1 << 62
 def read_range(
     files: Files, path: str, log_id: bytes, after: int, until: int, tail: Tail, marks: Mapping[str, Marks], convert: Convert[Item]
 ) -> Iterator[Item]:
-    """The records after < number <= until of the log at `path`, known up to `tail`, as `whole_record` or `raw_header` makes them.
+    """The records after < number <= until of the log at `path`, known up to `tail`, as `checked` or `raw_header` makes them.
 
     Raises DataCorrupted, SnapshotTooOld (they are no longer there), LogReplaced.
     """
@@ -105,6 +108,8 @@ def read_segment(
     `start`: (number, offset) of a known record at or before number `after`, or None for the beginning of the segment; `previous`: the hash
     before the segment's first record. Raises DataCorrupted, also where the segment ends too soon.
     """
+    if start is not None and not _leads_to(file, start):
+        start = None  # the segment was replaced by another process since
     number, offset = start or (segment.first_of(name) or 1, HEADER_SIZE)
     skipped = max(after - number + 1, 0)
     skipping = skipped
@@ -138,13 +143,32 @@ def raw_header(raw: Raw, number: int, previous: bytes, name: str) -> RawHeader:
     return RawHeader(chain.header_hash(raw.header), raw.header)
 
 
-def whole_record(raw: Raw, number: int, previous: bytes, name: str) -> Record:
-    """The record with its body, checked against its hash. Raises DataCorrupted."""
+def _leads_to(file: ReadFile, mark: tuple[int, int]) -> bool:
+    """Whether the record that is said to stand somewhere does."""
+    number, offset = mark
+    try:
+        return chain.decode_header(segment.record_header(file, offset)[1]).number == number
+    except (Broken, DataCorrupted):
+        return False
+
+
+def checked(raw: Raw, number: int, previous: bytes, name: str, look_up: LookUp) -> Record:
+    """The record of transaction `number`, held against the chain and against the hash of its body: the header's, or that of its receipt.
+
+    Raises DataCorrupted.
+    """
     header = linked_header(raw, number, previous, name)
     try:
         body = decompress(raw.body) if raw.flags & COMPRESSED else raw.body
     except DataCorrupted as failure:
         raise DataCorrupted(f"the log is damaged: {failure.message}: {place(name, raw.offset, number)}") from failure
-    if chain.body_hash(body) != header.body:
+    digest = chain.body_hash(body)
+    if raw.flags & (REDACTED | RECEIPTS):
+        by = raw.synced if raw.flags & REDACTED else 0
+        if (look_up(by, number) if by else header.body) != digest:
+            named = f"the receipt in transaction {by}" if by else "its header"
+            raise DataCorrupted(f"the log is damaged: the body has not the hash that {named} names: {place(name, raw.offset, number)}")
+        return Record(header, chain.header_hash(raw.header), body, by, bool(raw.flags & RECEIPTS))
+    if digest != header.body:
         raise DataCorrupted(f"the log is damaged: the body has not the hash that its header names: {place(name, raw.offset, number)}")
     return Record(header, chain.header_hash(raw.header), body)

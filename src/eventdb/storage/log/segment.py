@@ -29,7 +29,11 @@ COMPRESSED = 1
 """Flag: the body is a zlib stream (RFC 1950)."""
 FULL = 2
 """Flag: the append did not return before the record was on the disk."""
-_KNOWN_FLAGS = COMPRESSED | FULL
+REDACTED = 4
+"""Flag: the body was replaced; `synced` is the number of the transaction that has the receipt."""
+RECEIPTS = 8
+"""Flag: the body carries receipts for bodies that were replaced."""
+_KNOWN_FLAGS = COMPRESSED | FULL | REDACTED | RECEIPTS
 
 _MAGIC = b"\x6beventdb log"
 _START = b"\x87" + _MAGIC

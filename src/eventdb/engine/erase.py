@@ -1,0 +1,241 @@
+"""ERASE FROM t WHERE …: rows out of the present and of the whole past.
+
+The condition is evaluated on every version of every row, in the shape that the table has now. A row of which one version meets it goes with
+all its versions, under earlier keys too (`identities`). Rows that refer to it are treated as DELETE would, by DELETE's own code on a
+transaction that is thrown away; with ON DELETE CASCADE they go with their history, as do rows that referred to it before they were deleted
+themselves.
+
+The bodies of the log are rewritten without the rows, as if they had never been: so replay, keys and transaction numbers stay sound, and
+what is left of a body that had nothing else is an empty one. Blanked values instead would have to satisfy NOT NULL, CHECK and UNIQUE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eventdb.engine import constraints, system_tables
+from eventdb.engine.binding import adapted
+from eventdb.engine.execution import PRESENT, Execution
+from eventdb.engine.identities import Gone, Identities, Place
+from eventdb.engine.results import Result
+from eventdb.engine.rewriting import CommitLock, Conflicted, check_alone, rewrite
+from eventdb.engine.transaction import Transaction
+from eventdb.engine.versions import AllVersions
+from eventdb.engine.write_cascade import Cascade
+from eventdb.errors import InsufficientPrivilege, InternalError, NotSupportedError, WrongObjectType
+from eventdb.model.event import Event, RowsDeleted, RowsErased
+from eventdb.model.schema import Action, Table
+from eventdb.sql import compiler
+from eventdb.sql.definition.names import find_table
+from eventdb.sql.environment import Environment
+from eventdb.sql.modification.effects import Reference, effects, incoming_references
+from eventdb.sql.modification.insert import fetched
+from eventdb.sql.parser import ast
+from eventdb.sql.reader import TableReader
+from eventdb.storage.codec import decode_body
+from eventdb.storage.state import State
+
+if TYPE_CHECKING:
+    from eventdb.engine.session import Session
+    from eventdb.engine.statements import Statement
+
+Values = tuple[Any, ...]
+Spans = dict[Values, list[tuple[int, int | None]]]
+
+
+def erase(session: Session, node: ast.Erase, statement: Statement, values: tuple[Any, ...]) -> Result:
+    """Run an ERASE; `rowcount` is the number of rows, however many versions they had."""
+    if not session.allow_erase:
+        raise InsufficientPrivilege(
+            "ERASE is allowed only on a connection opened with allow_erase=True", position=node.position,
+            hint="It removes values for good, from the past and from the log too.",
+        )  # fmt: skip
+    check_alone(session, "ERASE", node.position)
+    database = session.database
+    if database.origin is not None:
+        raise NotSupportedError("ERASE in a fork is not supported: erase in the database that it was forked from", position=node.position)
+    while True:
+        with CommitLock(session, "ERASE"):
+            database.catch_up()
+            work = _Erasure(session, database.head)
+            work.match(node, statement, values)
+            if not work.gone:
+                return Result(rowcount=0)
+            work.follow_references()
+            try:
+                rewrite(database, session, database.head, work.events_of, work.finish, "ERASE")
+            except Conflicted:
+                continue
+            session.total_changes += work.matched
+            return Result(rowcount=work.matched)
+
+
+class _Versions(Execution):
+    """An execution whose moment 1 is every version of the target."""
+
+    __slots__ = ("versions",)
+
+    versions: TableReader
+
+    def table(self, table: Table, moment: int) -> TableReader:
+        return self.versions if moment == 1 else super().table(table, moment)
+
+
+class _Erasure:
+    """One ERASE on one state. `gone`: the places of the rows that go; `matched`: how many rows of the target."""
+
+    def __init__(self, session: Session, state: State) -> None:
+        self.gone = Gone()
+        self.matched = 0
+        self._session = session
+        self._state = state
+        self._rows: dict[int, int] = {}
+        self._others: list[Event] = []
+        self._live: dict[int, int] = {}
+        self._past: dict[int, int] = {}
+
+    # which rows
+
+    def match(self, node: ast.Erase, statement: Statement, values: tuple[Any, ...]) -> None:
+        """Find the rows of which some version meets the condition."""
+        session, state = self._session, self._state
+        present = session.refresh()  # with the session's temporary objects
+        env = Environment(
+            statement.text, present.catalog, statement.index, [None] * len(statement.keys), session.search_path,
+            system_tables=system_tables.TABLES,
+        )  # fmt: skip
+        self._target = target = find_table(env, node.table, "erase from")
+        if target.id < 0:
+            raise WrongObjectType(f'"{target.name}" is a temporary table', hint="It has no history: use DELETE.").at(node.table.position)
+        prepared = compiler.prepare_targets(env, target, node.alias, (), node.where, (), (), None, versions=1)
+        execution = _Versions(session, present, None, (*PRESENT, (0, state.number)))
+        execution.versions = AllVersions(state, target, execution)  # type: ignore[assignment]
+        found = [row[0][-1] for row in fetched(prepared, execution, adapted(values, prepared.parameters, session.timezone))]
+        if not found:
+            return
+        followed = {target.id}
+        self._followed = followed
+        pending = [target]
+        while pending:
+            for ref in incoming_references(state.catalog, pending.pop()):
+                if ref.key.on_delete is Action.CASCADE and ref.table.id not in followed:
+                    followed.add(ref.table.id)
+                    pending.append(ref.table)
+        self._identities = identities = Identities(state, followed)
+        for record in session.database.log.read(0, state.number):
+            if b"RowsUpdated" in record.body or b"Table" in record.body:  # nothing else moves a row
+                for event in decode_body(record.body):
+                    identities.follow(record.header.number, event)
+        self.matched = self._add(target, [identities.place_at(*place) for place in found])
+
+    def _add(self, table: Table, places: Sequence[Place]) -> int:
+        rows = self._identities.connected(places)
+        new = [row for row in rows if not any(place in self.gone for place in row)]
+        for row in new:
+            for place in row:
+                self.gone.add(place)
+        self._rows[table.id] = self._rows.get(table.id, 0) + len(new)
+        return len(new)
+
+    # what refers to them
+
+    def follow_references(self) -> None:
+        """As DELETE does for the current rows; then, for CASCADE, over the past. Raises ForeignKeyViolation, RestrictViolation."""
+        self._delete(self._target)
+        pending = [self._target]
+        while pending:
+            for ref in incoming_references(self._state.catalog, pending.pop()):
+                if ref.key.on_delete is Action.CASCADE and self._add(ref.table, self._referred(ref)):
+                    pending.append(ref.table)
+
+    def _delete(self, table: Table) -> None:
+        """Delete the target's current rows in a transaction that is not kept, for what follows from that."""
+        data = self._state.tables[table.storage]
+        identities, storage = self._identities, table.storage
+        keys = [key for at, key, epoch in self.gone.places() if at == storage and identities.place(storage, key)[2] == epoch]
+        rows = [row for key in keys if (row := data.live.get(key)) is not None]
+        transaction = Transaction(self._session.database, self._state)
+        execution = Execution(self._session, transaction.reader, transaction)
+        if rows and effects(self._state.catalog, table).referenced:
+            cascade = Cascade(transaction, execution, transaction.take)
+            cascade.delete(table, [data.shape.full(row) for row in rows])
+            cascade.run()
+            constraints.check_deferred(transaction, execution)
+        for event in transaction.events:
+            if isinstance(event, RowsDeleted):
+                of = self._state.catalog.tables[event.table_id]
+                keys = identities.keys(event) or []
+                self._add(of, [identities.place(of.storage, key) for key in keys])
+            else:
+                self._others.append(event)
+
+    def _referred(self, ref: Reference) -> list[Place]:
+        """Rows of the past, not current any more, of which some version referred to one that goes."""
+        identities, state = self._identities, self._state
+        spans: Spans = {}
+        for place, end, row in AllVersions(state, ref.parent).all():
+            value = tuple([row[slot] for slot in ref.parent_slots])
+            if None not in value and identities.place_at(*place) in self.gone:
+                spans.setdefault(value, []).append((row[0], end))
+        found = []
+        for place, end, row in AllVersions(state, ref.table).all():
+            met = spans.get(tuple([row[slot] for slot in ref.slots]))
+            if met and any((last is None or row[0] < last) and (end is None or first < end) for first, last in met):
+                at = identities.place_at(*place)
+                if at not in self.gone and not self._is_current(ref.table, at):
+                    found.append(at)
+        return found
+
+    def _is_current(self, table: Table, place: Place) -> bool:
+        live = self._state.tables[table.storage].live
+        return any(
+            storage == table.storage and live.get(key) is not None and self._identities.place(storage, key)[2] == epoch
+            for storage, key, epoch in self._identities.connected([place])[0]
+        )
+
+    # the log
+
+    def events_of(self, number: int, events: Sequence[Event]) -> Sequence[Event]:
+        """The events of a transaction without the rows that go."""
+        if number == 1:
+            self._again = Identities(self._state, self._followed)
+        made: list[Event] = []
+        same = True
+        for event in events:
+            kept = self.gone.without(event, self._again)
+            self._again.follow(number, event)
+            same = same and kept is event
+            if kept is not None:
+                made.append(kept)
+        return events if same else made
+
+    def finish(self, state: State) -> Sequence[Event]:
+        """The events of the erasing transaction, on the state without the rows. Raises InternalError if that is not the old one without."""
+        erased: list[Event] = []
+        for table_id, count in self._rows.items():
+            if count:
+                table = self._state.catalog.tables[table_id]
+                erased.append(RowsErased(table_id, count, self._removed(state, table), self._state.tables[table.storage].next_row_id))
+        for storage, data in self._state.tables.items():
+            new = state.tables[storage]
+            live, past = data.live.count - self._live.get(storage, 0), data.past.count - self._past.get(storage, 0)
+            if (new.live.count, new.past.count) != (live, past):
+                raise InternalError(f'erasing would leave other rows of table "{data.shape.table.name}" than it should')
+        return [*erased, *(kept for event in self._others if (kept := self.gone.without(event, self._identities)) is not None)]
+
+    def _removed(self, state: State, table: Table) -> int:
+        """How many versions of a table go; they are counted in the old state, for comparison."""
+        versions = 0
+        for storage in AllVersions(self._state, table).storages:
+            data, parts = self._state.tables[storage], self._state.tables[storage].shape.versions.parts
+            place_at = self._identities.place_at
+            self._live[storage] = sum(place_at(storage, k, r[0]) in self.gone for k, r in _items(data.live))
+            self._past[storage] = sum(place_at(storage, parts(v)[0], r[0]) in self.gone for v, r in _items(data.past))
+            versions += self._live[storage] + self._past[storage]
+        return versions
+
+
+def _items(tree: Any) -> Iterator[tuple[Any, Any]]:
+    for leaf in tree.leaves():
+        yield from zip(leaf.keys, leaf.vals, strict=True)
