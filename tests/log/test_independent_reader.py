@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import hashlib
+import itertools
 import struct
 import zlib
 from pathlib import Path
@@ -123,7 +124,8 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
             for event in events:
                 if event[0] == "BodiesRewritten":
                     assert flags & 8
-                    receipts[number] = {n: event[3][i * 32 : i * 32 + 32] for i, n in enumerate(column(event[2]))}
+                    numbers = itertools.accumulate(column(event[2]))
+                    receipts[number] = {n: event[3][i * 32 : i * 32 + 32] for i, n in enumerate(numbers)}
             rows = [row for event in events if event[0] == "RowsInserted" for row in rows_of(event[4])]
             transactions.append({"number": number, "time": fields[1], "actor": fields[5], "events": events, "rows": rows})
     for number, (by, digest) in replaced.items():

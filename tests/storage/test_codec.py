@@ -160,6 +160,7 @@ BODY = [
     events.SequenceCreated(SEQUENCE), events.SequenceDropped(9), events.SequenceAdvanced(9, 2**40), events.SequenceAdvanced(9, None),
     events.RowsInserted(7, (DataType(Kind.BIGINT),), [(1,)]), events.RowsUpdated(7, (DataType(Kind.BIGINT),), [1], (), (), [()]),
     events.RowsDeleted(7, (DataType(Kind.BIGINT), DataType(Kind.TEXT)), [(1, "x")]),
+    events.RowsErased(7, 1, 3, 2**33), events.HistoryTrimmed(7, 12, 3, 0), events.BodiesRewritten([1, 2, 90_000], [bytes(32)] * 3),
 ]  # fmt: skip
 
 
@@ -180,7 +181,7 @@ def test_fields_with_their_defaults_take_no_room() -> None:
 @pytest.mark.parametrize(
     ("packed", "words"),
     [
-        ([["RowsErased", 1, 5]], "the event 'RowsErased'"),
+        ([["RowsForgotten", 1, 5]], "the event 'RowsForgotten'"),
         ([["RowsInserted", 2, 5]], "version 2 of the event 'RowsInserted'"),
         ([["IndexCreated", 1, {"id": 1, "colour": "red"}]], "Index with the field 'colour'"),
         ([["RowsInserted", 1, 5, [99], [0, [[1]]]]], "kind 99"),

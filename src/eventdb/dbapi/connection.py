@@ -433,6 +433,18 @@ class Connection:
             self.session.check_open()
             self.database.checkpoint()
 
+    def apply_retention(self, dry_run: bool = False) -> int:
+        """Remove the versions that tables with a HISTORY RETENTION need no longer keep, as `DELETE HISTORY` does; how many versions that
+        were. With `dry_run` nothing is removed. It never runs by itself.
+
+        Raises ActiveTransaction inside a transaction, ReadOnlyTransaction, LockNotAvailable.
+        """
+        from eventdb.engine.retention import apply_retention
+
+        with self.lock:
+            self.session.check_open()
+            return apply_retention(self.session, dry_run)
+
     def verify(self, *, digest: Any = None, progress: Progress | None = None) -> Verification:
         """Check the whole database as it is committed: every hash of the log and the chain, state and snapshots against a replay of the
         log, indexes against rows, rows against the declared constraints.

@@ -274,7 +274,7 @@ def _strongest(requests: Sequence[Request]) -> Durability:
 def history_changed(number: int) -> SerializationFailure:
     """The error for who reads a past that is no more."""
     return SerializationFailure(
-        f"could not go on: transaction {number} erased values since this transaction began", hint="Run the transaction again."
+        f"could not go on: transaction {number} removed values from the past since this one began", hint="Run the transaction again."
     )
 
 

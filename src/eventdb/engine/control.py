@@ -318,6 +318,12 @@ def _erase(session: Session, node: ast.Erase, statement: Statement, values: tupl
     return erase(session, node, statement, values)
 
 
+def _delete_history(session: Session, node: ast.DeleteHistory, statement: Statement, values: tuple[Any, ...]) -> Result:
+    from eventdb.engine.retention import delete_history
+
+    return delete_history(session, node, statement, values)
+
+
 Control.CONTROLS.update(
     {
         ast.Begin: _begin, ast.Commit: _commit, ast.Rollback: _rollback, ast.Savepoint: _savepoint, ast.Release: _release,
@@ -325,6 +331,6 @@ Control.CONTROLS.update(
         ast.Show: _show, ast.Checkpoint: _checkpoint,
         ast.CreateDatabase: _create_database, ast.DropDatabase: _drop_database,
         ast.CreateSubscription: _create_subscription, ast.DropSubscription: _drop_subscription,
-        ast.Erase: _erase,
+        ast.Erase: _erase, ast.DeleteHistory: _delete_history,
     }
 )  # fmt: skip

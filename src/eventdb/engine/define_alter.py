@@ -15,6 +15,7 @@ from eventdb.model.schema import ForeignKey, Index, Relation, Sequence, Table, U
 from eventdb.sql.definition.constraints import add_check, add_foreign_key, add_unique
 from eventdb.sql.definition.dropping import refuse
 from eventdb.sql.definition.names import find, find_table, searched, spelled, split
+from eventdb.sql.definition.options import table_options
 from eventdb.sql.definition.renaming import check_target_schema, moved, rename_column, rename_constraint, rename_schema
 from eventdb.sql.definition.sequences import alter_sequence
 from eventdb.sql.environment import Environment, Execution
@@ -63,8 +64,8 @@ def _set_schema(txn: Transaction, table: Table, action: ast.SetSchema, env: Envi
 
 
 def _set_options(txn: Transaction, table: Table, action: ast.SetOptions, env: Environment, execution: Execution) -> None:
-    name = action.options[0][0] if action.options else ""
-    raise NotSupportedError(f'table option "{name}" is not supported').at(action.position, env.text)
+    options = table_options(table.options, action.options, env, action.position, table.id < 0)
+    txn.apply(TableAltered(replace(table, options=options)))
 
 
 # ---- constraints

@@ -68,6 +68,9 @@ class Execution:
                 found = self.opened[key] = self.reader.table(table)
             if first is None or last is None:
                 return found
+            horizons = self.session.database.head.horizons
+            if horizons and first >= 0:
+                self.session.database.head.check_horizon(table, first)
             return with_earlier(self.reader, found, table, (first, last), self)
         key = (key, last)
         found = self.opened.get(key)

@@ -39,6 +39,8 @@ def fork(origin: Database, number: int, name: str | None = None) -> Database:
     origin.acquire()
     try:
         state = state_at(origin, number)
+        for table in state.catalog.tables.values():
+            state.check_horizon(table, number)
         head_hash = hash_at(origin.log, number) if number else genesis(origin.log.log_id)
         log = ForkLog(origin.log, number, head_hash, state.time_of(number) or 0)
         made = Database(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
-from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, INTERVAL_FIELDS, JSON, TEXT, DataType, Kind
+from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, INTERVAL, INTERVAL_FIELDS, JSON, TEXT, TIMESTAMPTZ, DataType, Kind
 from eventdb.model.late import Late
 from eventdb.model.schema import SYSTEM_SCHEMA, TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
+from eventdb.model.transaction import datetime_of
 from eventdb.sql.environment import Limits, SystemTable
 
 if TYPE_CHECKING:
@@ -94,6 +95,22 @@ def _erasures(database: Database, catalog: Catalog, until: int) -> Iterator[Row]
                     number, datetime_of(record.header.time), table.schema, table.name, event.rows, event.versions, bodies,
                     told.actor, told.reason, told.correlation_id,
                 )  # fmt: skip
+
+
+@_table("eventdb", "retention", schema_name=TEXT, table_name=TEXT, history_retention=INTERVAL, horizon=BIGINT, horizon_at=TIMESTAMPTZ)
+def _retention(database: Database, catalog: Catalog, until: int) -> Iterator[Row]:
+    from eventdb.sql.definition.options import RETENTION
+    from eventdb.sql.expressions.intervals import parse_interval
+
+    state = database.head
+    for table in _tables(catalog):
+        kept, horizon = table.options.get(RETENTION), state.horizons.get(table.id)
+        if kept is not None or horizon is not None:
+            stamp = None if horizon is None else state.time_of(horizon)
+            yield (
+                table.schema, table.name, None if kept is None else parse_interval(kept), horizon, None if stamp is None else
+                datetime_of(stamp),
+            )  # fmt: skip
 
 
 @_table(

@@ -26,6 +26,8 @@ from eventdb.sql.reader import StateReader
 
 Constant = Callable[[Any, tuple[Any, ...]], Any]
 Position = tuple[int | None, int | None]
+EVER = -1
+"""Where ALL begins: at the first transaction, or where the history of the table begins."""
 
 
 class PreparedMoment(Record):
@@ -65,7 +67,7 @@ class PreparedTime(Record):
     def resolve(self, execution: Any, values: tuple[Any, ...], reader: StateReader) -> Position:
         """(first, last)."""
         if self.start is None:
-            return 0, reader.number
+            return EVER, reader.number
         first = self.start.number(execution, values, reader)
         if self.end is None:
             return first, first

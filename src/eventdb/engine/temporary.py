@@ -38,7 +38,7 @@ class Joined(State):
     def __init__(self, state: State, catalog: Catalog, own: Temporary) -> None:
         super().__init__(
             state.number, state.catalogs, {**state.tables, **own.tables}, {**state.sequences, **own.sequences}, state.timeline,
-            state.index_keys, state.rewritings,
+            state.index_keys, state.rewritings, state.horizons,
         )  # fmt: skip
         self.catalog = catalog
 

@@ -132,6 +132,18 @@ class RowsErased(Record):
     next_row_id: int
 
 
+class HistoryTrimmed(Record):
+    """Retention took the versions of a table's rows that ended at or before transaction `horizon` out of the log: how many they were.
+
+    The table can be read as of `horizon` and later. `next_row_id` as in RowsErased.
+    """
+
+    table_id: int
+    horizon: int
+    versions: int
+    next_row_id: int
+
+
 class BodiesRewritten(Record):
     """Receipts: the bodies of these earlier transactions were replaced when this one was committed. `hashes[i]` is the SHA-256 of the body
     that transaction `numbers[i]` has since; the one it had before stands in its header, or in the receipt before this one."""
@@ -145,7 +157,7 @@ SchemaEvent = (
     | ViewCreated | ViewDropped | SequenceCreated | SequenceDropped
 )  # fmt: skip
 RowEvent = RowsInserted | RowsUpdated | RowsDeleted
-Rewriting = RowsErased | BodiesRewritten
+Rewriting = RowsErased | HistoryTrimmed | BodiesRewritten
 Event = SchemaEvent | RowEvent | SequenceAdvanced | Rewriting
 
 

@@ -15,6 +15,7 @@ from eventdb.model.catalog import Catalog
 from eventdb.model.event import (
     BodiesRewritten,
     Event,
+    HistoryTrimmed,
     IndexCreated,
     IndexDropped,
     RowsDeleted,
@@ -71,6 +72,7 @@ class Draft:
         self._index_keys = index_keys
         self._token = object()
         self.rewrites = False
+        self.trimmed: dict[int, int] = {}
 
     # savepoints
 
@@ -165,6 +167,13 @@ class Draft:
         data = self._rows(event.table_id)
         data.next_row_id = max(data.next_row_id, event.next_row_id)
 
+    def _history_trimmed(self, event: HistoryTrimmed) -> None:
+        # as with RowsErased, the versions are not there any more
+        self.trimmed[event.table_id] = event.horizon
+        if event.table_id in self.catalog.tables:
+            data = self._rows(event.table_id)
+            data.next_row_id = max(data.next_row_id, event.next_row_id)
+
     def _bodies_rewritten(self, event: BodiesRewritten) -> None:
         self.rewrites = True
 
@@ -247,6 +256,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     RowsUpdated: Draft._rows_updated,
     RowsDeleted: Draft._rows_deleted,
     RowsErased: Draft._rows_erased,
+    HistoryTrimmed: Draft._history_trimmed,
     BodiesRewritten: Draft._bodies_rewritten,
     SequenceAdvanced: Draft._sequence_advanced,
     SchemaCreated: Draft._schema_created,

@@ -46,7 +46,7 @@ def rewind(state: State, number: int, sequences: Mapping[int, int | None]) -> St
                 shape = data.shape if same else Shape(table, catalog.indexes_of(table.id), state.index_keys)
                 tables[storage] = _rewound(data, shape, number)
     rewritings = tuple(n for n in state.rewritings if n <= number)
-    return State(number, catalogs, tables, sequences, state.timeline.shortened(number), state.index_keys, rewritings)
+    return State(number, catalogs, tables, sequences, state.timeline.shortened(number), state.index_keys, rewritings, state.horizons)
 
 
 def _rewound(data: TableData, shape: Shape, number: int) -> TableData:

@@ -183,7 +183,7 @@ def _forms(table: Table, slots: Mapping[int, DataType]) -> _Forms:
     )
 
 
-def _slot_types(state: State) -> dict[int, dict[int, DataType]]:
+def slot_types(state: State) -> dict[int, dict[int, DataType]]:
     """For each storage the type of each slot, dropped columns included, as the history of the catalog knows them."""
     found: dict[int, dict[int, DataType]] = {}
     seen: dict[int, Table] = {}
@@ -326,7 +326,7 @@ class SnapshotStore:
             return writer.file.path
 
     def _root(self, state: State, log: EventLog, writer: _Writer) -> dict[str, Any]:
-        slots = _slot_types(state)
+        slots = slot_types(state)
         history, place = pack_history(state, [data.shape.table for data in state.tables.values()])
         tables = []
         used: Counter[str] = Counter()
@@ -352,6 +352,7 @@ class SnapshotStore:
             "times": codec.pack_integers(state.timeline.times()),
             "sequences": dict(state.sequences),
             "rewritings": list(state.rewritings),
+            "horizons": dict(state.horizons),
             "files": sorted({*used} - {writer.file.name}),
             "tables": tables,
             "touched": {
@@ -503,7 +504,8 @@ class SnapshotStore:
         times = Timeline.of(codec.unpack_integers(root["times"]))
         if times.length != root["number"]:
             raise DataCorrupted("its times are incomplete")
-        return State(root["number"], catalogs, tables, root["sequences"], times, index_keys, tuple(root.get("rewritings", ())))
+        rewritings, horizons = tuple(root.get("rewritings", ())), root.get("horizons", {})
+        return State(root["number"], catalogs, tables, root["sequences"], times, index_keys, rewritings, horizons)
 
 
 def _tree(form: LeafForm, file: SnapshotFile, packed: Any) -> Tree:

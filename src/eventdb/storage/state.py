@@ -15,10 +15,11 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from eventdb.errors import InternalError
+from eventdb.errors import InternalError, SnapshotTooOld
 from eventdb.model.catalog import Catalog
 from eventdb.model.record import replace
 from eventdb.model.schema import Table
+from eventdb.model.transaction import datetime_of
 from eventdb.storage.apply import Draft, Mark
 from eventdb.storage.index import IndexKeys
 from eventdb.storage.readers import LiveTable, PastTable
@@ -27,11 +28,13 @@ from eventdb.storage.timeline import Timeline
 
 __all__ = ["Editor", "Mark", "State"]
 
+_NONE: Mapping[int, int] = {}
+
 
 class State:
     """The database after transaction `number`. `catalogs` is the history of schemas: (number, catalog), ascending."""
 
-    __slots__ = ("catalog", "catalogs", "index_keys", "number", "opened", "rewritings", "sequences", "tables", "timeline")
+    __slots__ = ("catalog", "catalogs", "horizons", "index_keys", "number", "opened", "rewritings", "sequences", "tables", "timeline")
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class State:
         timeline: Timeline,
         index_keys: IndexKeys | None = None,
         rewritings: tuple[int, ...] = (),
+        horizons: Mapping[int, int] = _NONE,
     ) -> None:
         self.number = number
         self.catalogs = catalogs
@@ -51,7 +55,9 @@ class State:
         self.timeline = timeline
         self.index_keys = index_keys
         self.rewritings = rewritings
-        """The transactions that replaced bodies of earlier ones (erasures), ascending."""
+        """The transactions that replaced bodies of earlier ones (erasures, retention), ascending."""
+        self.horizons = horizons
+        """For each table whose history was trimmed, by id, the first transaction that it can be read at."""
         self.opened: dict[Any, Any] = {}
         """Table readers opened on this state, for whoever wants to use them again."""
 
@@ -70,13 +76,23 @@ class State:
         return Editor(self, number)
 
     def table(self, table: Table, at: int | None = None) -> LiveTable | PastTable:
-        """The rows of `table`, a definition from the catalog of position `at` (None: this state's own)."""
+        """The rows of `table`, a definition from the catalog of position `at` (None: this state's own). Raises SnapshotTooOld."""
         data = self.tables.get(table.storage)
         if data is None:
             raise InternalError(f'table "{table.name}" has no storage {table.storage} in this state')
         if at is None or at >= self.number:
             return LiveTable(data, table, True)
+        if self.horizons:
+            self.check_horizon(table, at)
         return PastTable(data, table, at, True)
+
+    def check_horizon(self, table: Table, at: int) -> None:
+        """Raises SnapshotTooOld where the history of a table does not reach back to transaction `at`."""
+        horizon = self.horizons.get(table.id, 0)
+        if at < horizon:
+            stamp = self.time_of(horizon)
+            when = "" if stamp is None else f" ({datetime_of(stamp).isoformat(sep=' ')})"
+            raise SnapshotTooOld(f'the history of table "{table.name}" begins at transaction {horizon}{when}: it cannot be read at {at}')
 
     def catalog_at(self, number: int) -> Catalog:
         """The catalog as it stood after transaction `number`."""
@@ -124,6 +140,8 @@ class Editor(Draft):
         data = self.storage(table)
         if at is None or at >= self.number:
             return LiveTable(data, table)
+        if self._state.horizons:
+            self._state.check_horizon(table, at)
         return PastTable(data, table, at)
 
     def catalog_at(self, number: int) -> Catalog:
@@ -153,5 +171,6 @@ class Editor(Draft):
         if self.catalog is not state.catalog:
             catalogs = (*catalogs, (self.number, replace(self.catalog, version=(self.number, 0))))
         times = state.timeline.extended(time_us)
+        horizons = {**state.horizons, **self.trimmed} if self.trimmed else state.horizons
         rewritings = (*state.rewritings, self.number) if self.rewrites else state.rewritings
-        return State(self.number, catalogs, self.tables(), self._sequences, times, state.index_keys, rewritings)
+        return State(self.number, catalogs, self.tables(), self._sequences, times, state.index_keys, rewritings, horizons)

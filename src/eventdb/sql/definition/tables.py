@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from eventdb.errors import DuplicateColumn, DuplicateTable, InvalidTableDefinition, NotSupportedError, SQLSyntaxError
+from eventdb.errors import DuplicateColumn, DuplicateTable, InvalidTableDefinition, SQLSyntaxError
 from eventdb.model.datatype import BIGINT, TEXT, DataType, Kind
 from eventdb.model.event import Event, IndexCreated, SequenceCreated, TableCreated
 from eventdb.model.record import replace
@@ -51,10 +52,12 @@ def on_commit(statement: ast.CreateTable | ast.CreateTableAs, schema: str, env: 
 
 def create_table(statement: ast.CreateTable, env: Environment) -> list[Event]:
     """The events of CREATE TABLE; none where it exists and IF NOT EXISTS says so."""
-    if statement.options:
-        raise NotSupportedError(f'table option "{statement.options[0][0]}" is not supported').at(statement.position, env.text)
     schema, name = creation_schema(env, statement.name, statement.temporary), statement.name.parts[-1]
-    options = on_commit(statement, schema, env)
+    options: Mapping[str, Any] = on_commit(statement, schema, env)
+    if statement.options:
+        from eventdb.sql.definition.options import table_options
+
+        options = table_options(options, statement.options, env, statement.position, statement.temporary)
     if exists_already(statement.name, schema, statement.if_not_exists, env):
         return []
     ids = env.catalog.new_ids(schema)

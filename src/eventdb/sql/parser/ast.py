@@ -444,10 +444,10 @@ class Erase(Node):
 
 
 class DeleteHistory(Node):
-    """DELETE HISTORY FROM table BEFORE SYSTEM_TIME moment [DRY RUN]."""
+    """DELETE HISTORY [FROM table [BEFORE moment]] [DRY RUN]: without a moment as the table's retention says, without a table for all."""
 
-    table: QualifiedName
-    before: Moment
+    table: QualifiedName | None = None
+    before: Moment | None = None
     dry_run: bool = False
 
 

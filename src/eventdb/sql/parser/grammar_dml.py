@@ -211,8 +211,14 @@ class ManipulationRules(Actions):
         p[0] = ast.Erase(p[3], p[4], p[5], position=p.at(1))
 
     def p_delete_history(self, p: Symbols) -> None:
-        """delete_history : DELETE HISTORY FROM relation_name BEFORE SYSTEM_TIME moment dry_run"""
-        p[0] = ast.DeleteHistory(p[4], p[7], p[8], position=p.at(1))
+        """delete_history : DELETE HISTORY FROM relation_name BEFORE SYSTEM_TIME moment dry_run
+        | DELETE HISTORY FROM relation_name BEFORE TRANSACTION value dry_run
+        | DELETE HISTORY FROM relation_name dry_run
+        | DELETE HISTORY dry_run"""
+        before = None
+        if len(p) == 9:
+            before = p[7] if p[6] != "transaction" else ast.Moment(p[7], True, position=p.at(6))
+        p[0] = ast.DeleteHistory(p[4] if len(p) > 4 else None, before, p[len(p) - 1], position=p.at(1))
 
     def p_dry_run(self, p: Symbols) -> None:
         """dry_run :

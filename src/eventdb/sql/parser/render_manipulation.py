@@ -125,8 +125,12 @@ def _erase(node: ast.Erase) -> str:
 
 @renders(ast.DeleteHistory)
 def _delete_history(node: ast.DeleteHistory) -> str:
-    moment = text(node.before)
-    return words(f"DELETE HISTORY FROM {text(node.table)} BEFORE SYSTEM_TIME {moment}", "DRY RUN" if node.dry_run else None)
+    return words(
+        "DELETE HISTORY",
+        f"FROM {text(node.table)}" if node.table is not None else None,
+        f"BEFORE SYSTEM_TIME {text(node.before)}" if node.before is not None else None,
+        "DRY RUN" if node.dry_run else None,
+    )
 
 
 @renders(ast.RevertTransaction)

@@ -7,6 +7,7 @@ eventdb: FormatVersionError. A form that changes gets the next version number, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from eventdb.errors import DataError, FormatVersionError
@@ -111,11 +112,12 @@ def _unpack_rewritten(table: Packed, packed_types: Packed, rows: Packed) -> Tabl
 
 
 def _pack_rewritten_bodies(event: BodiesRewritten) -> Packed:
-    return ["BodiesRewritten", VERSION, pack_integers(event.numbers), b"".join(event.hashes)]
+    steps = [number - before for before, number in zip((0, *event.numbers), event.numbers, strict=False)]  # these compress better
+    return ["BodiesRewritten", VERSION, pack_integers(steps), b"".join(event.hashes)]
 
 
 def _unpack_rewritten_bodies(packed: Any, hashes: bytes) -> BodiesRewritten:
-    numbers = unpack_integers(packed)
+    numbers = list(accumulate(unpack_integers(packed)))
     if len(hashes) != len(numbers) * _HASH_BYTES:
         raise DataError("receipts with more hashes than transactions, or fewer")
     return BodiesRewritten(numbers, [hashes[at : at + _HASH_BYTES] for at in range(0, len(hashes), _HASH_BYTES)])
@@ -160,6 +162,7 @@ _with_object(events.ViewCreated, "view", View)
 _with_object(events.SequenceCreated, "sequence", SequenceObject)
 _with_plain(events.SchemaCreated, "name", "comment")
 _with_plain(events.SchemaDropped, "name")
+_with_plain(events.HistoryTrimmed, "table_id", "horizon", "versions", "next_row_id")
 _with_plain(events.RowsErased, "table_id", "rows", "versions", "next_row_id")
 _with_plain(events.TableDropped, "table_id")
 _with_plain(events.IndexDropped, "index_id")
