@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from eventdb.errors import CannotConnect, DataCorrupted, NotSupportedError, ObjectNotInPrerequisiteState
 from eventdb.model.record import Record
 from eventdb.model.transaction import datetime_of
-from eventdb.storage.copying import copy_file, log_path_of, pieces, same_bytes, segment_parts, side_files, snapshot_files
+from eventdb.storage.copying import copy_file, log_path_of, pieces, same_bytes, segment_parts, side_files, snapshot_files, stored
 from eventdb.storage.files import TEMPORARY, Files
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import EventLog
@@ -135,7 +135,7 @@ class _Memory:
             raise NotSupportedError("a database in memory whose beginning was given up cannot be backed up")
         start = SegmentHeader(log.log_id, 1, chain.genesis(log.log_id), 0)
         made: dict[str, list[bytes]] = {}
-        records = ((r.header.time, chain.encode_header(r.header), r.body) for r in log.read(0, until))
+        records = (stored(r, chain.encode_header(r.header), until) for r in log.read(0, until))
         for name, data in segment_parts(start, records):
             made.setdefault(name, []).append(data)
         self._made = {name: b"".join(parts) for name, parts in made.items()}

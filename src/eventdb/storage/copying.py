@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from eventdb.errors import CannotConnect, DataCorrupted, Error, SnapshotTooOld
 from eventdb.storage.files import Files
 from eventdb.storage.log import horizon
-from eventdb.storage.log.base import EventLog
+from eventdb.storage.log.base import EventLog, Record
 from eventdb.storage.log.chain import header_hash
 from eventdb.storage.log.compression import compress
 from eventdb.storage.log.directory import SEGMENT_BYTES
-from eventdb.storage.log.segment import COMPRESSED, FULL, SegmentHeader, encode_end, encode_record, name_of
+from eventdb.storage.log.segment import COMPRESSED, FULL, RECEIPTS, REDACTED, SegmentHeader, encode_end, encode_record, name_of
 from eventdb.storage.recovery import LOG, SNAPSHOTS
 from eventdb.storage.snapshot import SUFFIX, SnapshotStore
 
@@ -125,10 +125,27 @@ def copy_snapshots(files: Files, source: str, target: str, log: EventLog, until:
 # segments from records
 
 
-def segment_parts(
-    start: SegmentHeader, records: Iterable[tuple[int, bytes, bytes]], segment_bytes: int = SEGMENT_BYTES
-) -> Iterator[tuple[str, bytes]]:
-    """(segment name, bytes to append to it) of a log that begins with `start` and holds `records`: (commit time, header bytes, body).
+Stored = tuple[int, bytes, bytes, int, bool]
+"""Commit time, header bytes, body, and as in `Record`: which transaction replaced the body, whether it replaced others."""
+
+
+def stored(record: Record, header: bytes, last: int) -> Stored:
+    """A record for a copy that ends at transaction `last`. Raises SnapshotTooOld where its receipt would not be in that."""
+    check_receipt(record, last)
+    return record.header.time, header, record.body, record.redacted_by, record.rewrites
+
+
+def check_receipt(record: Record, last: int) -> None:
+    """Raises SnapshotTooOld where a copy that ends at `last` would hold a replaced body without its receipt."""
+    if record.redacted_by > last:
+        raise SnapshotTooOld(
+            f"transaction {record.redacted_by} took values out of transaction {record.header.number}: a copy must reach to there, and "
+            f"this one would end at {last}"
+        )
+
+
+def segment_parts(start: SegmentHeader, records: Iterable[Stored], segment_bytes: int = SEGMENT_BYTES) -> Iterator[tuple[str, bytes]]:
+    """(segment name, bytes to append to it) of a log that begins with `start` and holds `records`.
 
     The records stand as they would after an append that waited for the disk, so whoever writes them syncs before showing them.
     """
@@ -136,14 +153,14 @@ def segment_parts(
     name, number, size = name_of(start.first), start.first, 0
     previous, last = start.previous, start.time
     yield name, start.encode()
-    for time, header, body in records:
+    for time, header, body, by, rewrites in records:
         if size >= segment_bytes:
             yield name, encode_end(seed, number)
             name, size = name_of(number), 0
             yield name, SegmentHeader(start.log_id, number, previous, last).encode()
         packed = compress(body)
-        flags = FULL | (COMPRESSED if packed is not None else 0)
-        data = b"".join(encode_record(seed, flags, number - 1, header, body if packed is None else packed))
+        flags = FULL | (COMPRESSED if packed is not None else 0) | (REDACTED if by else 0) | (RECEIPTS if rewrites else 0)
+        data = b"".join(encode_record(seed, flags, by or number - 1, header, body if packed is None else packed))
         yield name, data
         size += len(data)
         previous, last, number = header_hash(header), time, number + 1

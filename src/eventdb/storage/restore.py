@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from eventdb.errors import CannotConnect, DataCorrupted, InvalidParameterValue, SnapshotTooOld
 from eventdb.model.record import Record
-from eventdb.storage.copying import copy_file, copy_snapshots, log_path_of, new_directory, pieces, side_files
+from eventdb.storage.copying import check_receipt, copy_file, copy_snapshots, log_path_of, new_directory, pieces, side_files
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain
 from eventdb.storage.log.directory import DirectoryLog
@@ -47,7 +47,7 @@ def restore(source: str, target: str, to: Moment = None, files: Files | None = N
     that finds it in the log, or None for all. `target` is there whole or not at all.
 
     Raises CannotConnect (no database there; something is at `target`), InvalidParameterValue (no such transaction), SnapshotTooOld (before
-    what the log, or where it was cut the oldest snapshot, reaches back to), DataCorrupted.
+    what the log, or where it was cut the oldest snapshot, reaches back to, or before an erasure), DataCorrupted.
     """
     files = files or Files()
     source = os.path.abspath(source)
@@ -61,6 +61,9 @@ def restore(source: str, target: str, to: Moment = None, files: Files | None = N
             raise InvalidParameterValue(f"there is no transaction {number}: the database stands at transaction {log.head}")
         if number < log.first - 1:
             raise SnapshotTooOld(f"transaction {number} is no longer in the log, which begins at transaction {log.first}")
+        if number < log.head:
+            for record in log.read(log.first - 1, number):
+                check_receipt(record, number)
         with new_directory(files, target) as partial:
             time = _fill(files, source, partial, log, number)
     return Restored(os.path.abspath(target), number, time)

@@ -5,6 +5,7 @@ The file is a gzip stream (RFC 1952) of a CBOR sequence (RFC 8742) of encoded it
     ["eventdb export", 1, log id, first, last, hash of transaction first - 1, its commit time]
     ["file", name, bytes]          where the log begins above transaction 1: what holds the state before it (snapshots, `log/horizon.cbor`)
     [header, body]                 of each transaction, as byte strings; the header as it stands in its record
+    [header, body, by, receipts]   the same where the body was replaced (by transaction `by`, else 0), or has receipts (true)
     ["end", last, hash of transaction last]
 """
 
@@ -19,7 +20,17 @@ from typing import Any
 from eventdb.errors import CannotConnect, DataCorrupted, FormatVersionError, NotSupportedError
 from eventdb.model.record import Record
 from eventdb.storage import codec
-from eventdb.storage.copying import PIECE, log_path_of, new_directory, segment_parts, side_files, snapshot_files, write_segments
+from eventdb.storage.copying import (
+    PIECE,
+    Stored,
+    check_receipt,
+    log_path_of,
+    new_directory,
+    segment_parts,
+    side_files,
+    snapshot_files,
+    write_segments,
+)
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import EventLog
@@ -85,7 +96,9 @@ def _items(log: EventLog, time_of: Callable[[int], int | None], source: str | No
     headers = log.headers(first - 1, last)
     for header, record in zip(headers, log.read(first - 1, last), strict=True):
         hashed = record.hash
-        yield _framed([header, record.body])
+        check_receipt(record, last)
+        more = [record.redacted_by, record.rewrites] if record.redacted_by or record.rewrites else []
+        yield _framed([header, record.body, *more])
     yield _framed(["end", last, hashed])
 
 
@@ -214,12 +227,12 @@ class _Import:
     def run(self) -> None:
         write_segments(self._files, log_path_of(self._partial), segment_parts(self._start, self._records()))
 
-    def _records(self) -> Iterator[tuple[int, bytes, bytes]]:
+    def _records(self) -> Iterator[Stored]:
         """The transactions, each checked as far as it can be by itself."""
         number = self.first - 1
         while True:
             match self._reader.next():
-                case [bytes(data), bytes(body)]:
+                case [bytes(data), bytes(body)] | [bytes(data), bytes(body), int(_), bool(_)] as item:
                     number += 1
                     header = chain.decode_header(data)
                     if header.number != number or number > self.last:
@@ -227,7 +240,7 @@ class _Import:
                     if header.previous != self._hash:
                         raise self._reader.damaged(f"transaction {number} does not continue the hash chain")
                     self._hash = chain.header_hash(data)
-                    yield header.time, data, body
+                    yield header.time, data, body, *(item[2:] or (0, False))
                 case ["file", str(name), bytes(data)] if number < self.first:
                     self._write_file(name, data)
                 case ["end", int(last), bytes(hashed)]:
