@@ -47,6 +47,10 @@ class AllVersions:
                     continue
             yield [(end, (*row, origin))]
 
+    def history(self, first: int, last: int, key: Key) -> Sequence[Row]:
+        """The rows of `versions` of one key."""
+        return [row for batch in self.versions(first, last, key) for _, row in batch]
+
     def all(self) -> Iterator[tuple[Origin, int | None, Row]]:
         """(origin, the transaction that ended it or None, row) of every version."""
         for storage, definition in self.storages.items():
