@@ -29,7 +29,6 @@ from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import Column, Constant, Expr, OrderKey, SubqueryExpression, WindowCall
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import grouping, sources
-from eventdb.sql.planner.locking import locked_tables, refuse_locking
 from eventdb.sql.planner.nodes import (
     BoundQuery,
     Common,
@@ -196,6 +195,8 @@ class Binder:
         if query is not None and query.locking:
             if select.distinct:
                 refuse_locking(query, "DISTINCT clause", scope)
+            from eventdb.sql.planner.locking import locked_tables
+
             self.environment.locks.update(locked_tables(query.locking, scope))
         if groups or having is not None or any(has_aggregate(e) for e in (*outputs, *(k.expression for k in keys), *distinct_on)):
             refuse_locking(query, "GROUP BY clause" if select.group_by else "aggregate functions", scope)
@@ -425,6 +426,13 @@ class Binder:
             ) from None
         common = Common(number, table.name, first.plan, first.outputs, second.plan, outputs, not body.all, working)
         return common, entry
+
+
+def refuse_locking(query: ast.Query | None, what: str, scope: QueryScope) -> None:
+    """Raise NotSupportedError where the query has FOR UPDATE or its kin: its rows are not those of a table."""
+    if query is not None and query.locking:
+        clause = f"FOR {query.locking[0].strength.upper()}"
+        scope.fail(NotSupportedError, f"{clause} is not allowed with {what}", query.locking[0].position)
 
 
 def alone(expr: Expr) -> Expr:

@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from eventdb.sql.planner.scope import QueryScope
 
 
-def named(lock: ast.Locking) -> str:
-    """The clause's beginning, for messages."""
-    return f"FOR {lock.strength.upper()}"
-
-
-def refuse_locking(query: ast.Query | None, what: str, scope: QueryScope) -> None:
-    """Raise NotSupportedError where the query has such a clause: its rows are not those of a table."""
-    if query is not None and query.locking:
-        scope.fail(NotSupportedError, f"{named(query.locking[0])} is not allowed with {what}", query.locking[0].position)
-
-
 def locked_tables(clauses: tuple[ast.Locking, ...], scope: QueryScope) -> Iterator[int]:
     """The ids of the tables that the clauses are about: all in FROM, or those that OF names. Raises UndefinedTable, NotSupportedError."""
     for lock in clauses:
@@ -41,7 +30,7 @@ def locked_tables(clauses: tuple[ast.Locking, ...], scope: QueryScope) -> Iterat
             known = {source.alias: source.plan for source in scope.item.sources}
             for name in lock.of:
                 if name not in known:
-                    message = f'relation "{name}" in {named(lock)} clause not found in FROM clause'
+                    message = f'relation "{name}" in FOR {lock.strength.upper()} clause not found in FROM clause'
                     scope.fail(UndefinedTable, message, lock.position)
             plans = [plan for name in lock.of if (plan := known[name]) is not None]
         for plan in plans:
