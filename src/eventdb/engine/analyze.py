@@ -1,4 +1,4 @@
-"""EXPLAIN ANALYZE: a statement is run, with its effect, in a form that measures itself."""
+"""The measuring form of statements: for EXPLAIN ANALYZE, which runs one with its effect and tells what it took, and for deadlines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def analyzed(session: Session, statement: Statement, node: ast.Explain, values: 
             reader = (transaction or session.alone()).locking(bound.variant.locks)
         prepared = bound.variant.prepared.measured()
         started = time.perf_counter()
-        rows = prepared.run(Execution(session, reader, transaction, bound.positions), bound.values)
+        execution = Execution(session, reader, transaction, bound.positions)
+        execution.deadline = session.deadline()
+        rows = prepared.run(execution, bound.values)
         return _summary(prepared.plan, len(rows), time.perf_counter() - started)
     said: list[str] = []
 
@@ -53,7 +55,9 @@ def _written(session: Session, transaction: Transaction, statement: Statement, v
     locks = bound.variant.locks
     reader = transaction.locking(locks) if locks else transaction.queries
     started = time.perf_counter()
-    result = write.execute(transaction, prepared, Execution(session, reader, transaction, bound.positions), (bound.values,))
+    execution = Execution(session, reader, transaction, bound.positions)
+    execution.deadline = session.deadline()
+    result = write.execute(transaction, prepared, execution, (bound.values,))
     elapsed = time.perf_counter() - started
     return _summary(described(prepared), max(result.rowcount, 0), elapsed)
 

@@ -95,7 +95,7 @@ def _create_table_as(txn: Transaction, statement: ast.CreateTableAs, env: Enviro
     created = events[0]
     assert isinstance(created, TableCreated)
     if statement.with_data:
-        rows = fetched(query, execution, ())
+        rows = fetched(query if execution.deadline is None else query.measured(), execution, ())
         if rows:
             first = txn.row_ids(created.table, len(rows))
             made = [(first + i, *row) for i, row in enumerate(rows)]

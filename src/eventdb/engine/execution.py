@@ -36,7 +36,7 @@ class Execution:
     before, to be used again (see `State.opened` and `Transaction.opened`, which a change empties).
     """
 
-    __slots__ = ("made", "opened", "positions", "reader", "session", "started", "transaction")
+    __slots__ = ("deadline", "made", "opened", "positions", "reader", "session", "started", "transaction")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Execution:
         self.started: datetime.datetime | None = None
         self.made: dict[str, Sequence[tuple[Any, ...]]] | None = None
         """The rows that earlier steps of the statement gave, by name; None where it has no steps (see `engine.write_with`)."""
+        self.deadline: float | None = None
+        """When the statement is to be canceled, by the performance counter; only queries in their measuring form look at it."""
 
     @property
     def timezone(self) -> datetime.tzinfo:

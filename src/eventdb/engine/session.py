@@ -8,6 +8,7 @@ Not thread-safe: the connection lets one thread in at a time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -279,6 +280,11 @@ class Session(Control):
             for _ in result.rows:
                 pass
 
+    def deadline(self) -> float | None:
+        """When a statement that begins now is to be canceled; None for never."""
+        timeout = self.settings.statement_timeout
+        return time.perf_counter() + timeout if timeout else None
+
     # reading
 
     def row_count(self, table: Table) -> int:
@@ -303,12 +309,16 @@ class Session(Control):
         return reader, reader.catalog if transaction is None else transaction.catalog, PRESENT[0], transaction
 
     def _query(self, statement: Statement, values: tuple[Any, ...]) -> Result:
+        deadline = self.deadline()
         for _ in range(_RETRIES):
             reader, catalog, own, transaction = self.view()
             bound = Preparer(self, reader, catalog, own).bound(statement, values)
             if bound.variant.locks:
                 reader = (transaction or self.alone()).locking(bound.variant.locks)
             execution = Execution(self, reader, transaction, bound.positions)
+            if deadline is not None:
+                bound.variant = bound.variant.under_deadline()
+                execution.deadline = deadline
             try:
                 result = self._rows(statement, bound, execution)
                 alone = execution.transaction
@@ -339,7 +349,7 @@ class Session(Control):
         count = len(rows) if isinstance(rows, Sequence) else -1
         if variant.convert is not None:
             rows = map(variant.convert, rows)
-        if bound.positions[0] == PRESENT[0] and variant.inferred is None and not (variant.draws or variant.locks):
+        if bound.positions[0] == PRESENT[0] and variant.inferred is None and not (variant.draws or variant.locks or execution.deadline):
             statement.fast = variant
         return Result(variant.columns, rows, count)
 
@@ -445,6 +455,7 @@ class Session(Control):
     def _write(self, statement: Statement, rows: list[tuple[Any, ...]], known: Bound | None = None) -> Result:
         """Run a write for these rows of parameters. `known`: its form and values, good if the catalog is still that one."""
         many = len(rows) > 1
+        deadline = self.deadline()
 
         def work(transaction: Transaction) -> Result:
             transaction.begin_changes()
@@ -455,10 +466,13 @@ class Session(Control):
             variant = bound.variant
             reader = transaction.locking(variant.locks) if variant.locks else transaction.queries
             execution = Execution(self, reader, transaction, bound.positions)
+            if deadline is not None:
+                variant = variant.under_deadline()
+                execution.deadline = deadline
             values: Sequence[tuple[Any, ...]]
             values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
             count, made, last = write.execute(transaction, variant.prepared, execution, values)
-            if variant.inferred is None and not variant.moments and not variant.locks:
+            if variant.inferred is None and not (variant.moments or variant.locks or deadline):
                 statement.fast = variant
             return self._written(variant, made, count, last)
 
@@ -482,6 +496,7 @@ class Session(Control):
             preparer = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0])
             env, positions = preparer.definition(statement)
             execution = Execution(self, transaction.queries, transaction, positions)
+            execution.deadline = self.deadline()
             define.execute(transaction, statement.node, env, execution)
             return Result()
 

@@ -54,9 +54,9 @@ def durability(name: str) -> str:
     return name.lower()
 
 
-def timeout(text: str) -> str:
-    """Seconds as text; `ms`, `s` and `min` may follow."""
-    number, factor = text.strip().lower(), 1.0
+def timeout(text: str, setting: str = "lock_timeout", factor: float = 1.0) -> str:
+    """Seconds as text; `ms`, `s` and `min` may follow the number, which is in seconds by itself, or in `factor` of them."""
+    number = text.strip().lower()
     for unit, size in (("ms", 0.001), ("min", 60.0), ("s", 1.0)):
         if number.endswith(unit):
             number, factor = number[: -len(unit)].strip(), size
@@ -66,8 +66,14 @@ def timeout(text: str) -> str:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e6:
-        raise InvalidParameterValue(f'invalid value for lock_timeout: "{text}"')
+        raise InvalidParameterValue(f'invalid value for {setting}: "{text}"')
     return repr(seconds)
+
+
+def _statement_timeout(text: str) -> str:
+    """As PostgreSQL has it: milliseconds by itself, shown with a unit, 0 for none."""
+    milliseconds = round(float(timeout(text, "statement_timeout", 0.001)) * 1000)
+    return f"{milliseconds}ms" if milliseconds else "0"
 
 
 def _metadata(text: str) -> str:
@@ -90,23 +96,32 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "transaction_isolation": isolation_level,
     "durability": durability,
     "lock_timeout": timeout,
+    "statement_timeout": _statement_timeout,
     "metadata": _metadata,
 }
-_SETTABLE = ("timezone", "search_path", "transaction_isolation", "durability", "lock_timeout", "application_name", *_PROVENANCE)
+_SETTABLE = ("timezone", "search_path", "transaction_isolation", "durability", "lock_timeout", "statement_timeout", "application_name",
+             *_PROVENANCE)  # fmt: skip
 
 
-_paths: dict[tuple[str, ...], tuple[str, ...]] = {}
-"""Each search path as one object, so that prepared statements can compare it by identity."""
+class _Path(tuple[str, ...]):
+    """A search path while statements have a deadline: equal to the plain one, but another object."""
+
+    __slots__ = ()
+
+
+_paths: dict[tuple[tuple[str, ...], bool], tuple[str, ...]] = {}
+"""Each search path as one object, so that prepared statements can compare it by identity; with a deadline as another, so that none of them
+takes the short way, on which nobody looks at the clock."""
 
 
 class Settings:
     """The settings of a session. `values` is replaced, never changed, so that keeping the old one is enough to come back."""
 
-    __slots__ = ("defaults", "outer", "provenance", "search_path", "timezone", "values")
+    __slots__ = ("defaults", "outer", "plain_path", "provenance", "search_path", "statement_timeout", "timezone", "values")
 
     def __init__(self, **defaults: str) -> None:
         self.defaults = {"timezone": "UTC", "search_path": "public", "transaction_isolation": "serializable", "durability": "full",
-                         "lock_timeout": "5.0", "application_name": "", **defaults}  # fmt: skip
+                         "lock_timeout": "5.0", "statement_timeout": "0", "application_name": "", **defaults}  # fmt: skip
         self.outer = Provenance()
         """What the connection says of its transactions; SET says otherwise."""
         self.defaults = {name: _CHECKS[name](value) if name in _CHECKS else value for name, value in self.defaults.items()}
@@ -117,7 +132,10 @@ class Settings:
         self.values = values
         self.timezone = zone_of(values["timezone"])
         path = tuple(part.strip().strip('"') for part in values["search_path"].split(",") if part.strip())
-        self.search_path = _paths.setdefault(path, path)
+        self.statement_timeout = float(timeout(values["statement_timeout"], "statement_timeout", 0.001))
+        """Seconds after which a statement is canceled, 0 for never."""
+        self.plain_path = _paths.setdefault((path, False), path)
+        self.search_path = _paths.setdefault((path, True), _Path(path)) if self.statement_timeout else self.plain_path
         metadata: Any = json.loads(values["metadata"]) if "metadata" in values else None
         self.provenance: Provenance = provenance(values.get("actor"), values.get("reason"), values.get("correlation_id"), metadata)
 

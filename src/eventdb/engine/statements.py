@@ -22,7 +22,7 @@ from eventdb.errors import DataError, DatatypeMismatch, Error, IndeterminateData
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
 from eventdb.model.late import Late
-from eventdb.model.record import Record
+from eventdb.model.record import Record, replace
 from eventdb.sql import compiler
 from eventdb.sql.environment import Environment, no_moments
 from eventdb.sql.expressions import parameters
@@ -70,6 +70,18 @@ class Variant(Record, frozen=False):
     """The tables whose rows FOR UPDATE or FOR SHARE holds."""
     draws: bool
     """Whether running it may take values from a sequence, so that it has to be run to its end at once."""
+    timed: Any = None
+    """The same in its measuring form, which keeps to a deadline; made when first needed."""
+
+    def under_deadline(self) -> Variant:
+        """This variant in the form that looks at the clock."""
+        if self.timed is None:
+            from eventdb.engine.analyze import measured
+
+            prepared = measured(self.prepared)
+            self.timed = replace(self, prepared=prepared, run=self.run if self.write else prepared.run, streaming=False)
+        found: Variant = self.timed
+        return found
 
 
 class Statement:
@@ -286,7 +298,7 @@ def variant_of(
     query = isinstance(prepared, PreparedQuery)
     return Variant(
         catalog=catalog,
-        search_path=session.search_path,
+        search_path=session.settings.plain_path,
         prepared=prepared,
         types=tuple(prepared.parameters),
         inferred=inferred,

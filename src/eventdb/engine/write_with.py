@@ -22,7 +22,7 @@ def run(txn: Transaction, prepared: PreparedWith, cx: Any, p: Parameters) -> Wri
         before = cx.reader.over(before)
     inner = Execution(cx.session, before, txn, cx.positions)
     inner.started = cx.statement_timestamp
-    inner.made = {}
+    inner.made, inner.deadline = {}, cx.deadline
     try:
         for step in prepared.steps:
             inner.made[step.given.name] = _run(txn, step.prepared, inner, p).rows or []

@@ -87,6 +87,11 @@ class Execution(Protocol):
     """
 
     @property
+    def deadline(self) -> float | None:
+        """When the statement is to be canceled, by `time.perf_counter()`; None for never."""
+        ...
+
+    @property
     def made(self) -> Mapping[str, Sequence[tuple[Any, ...]]] | None:
         """The rows that earlier steps of the same statement gave, by name; None for a statement without steps."""
         ...

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eventdb.errors import Error, StatementTooComplex
+from eventdb.errors import Error, QueryCanceled, StatementTooComplex
 from eventdb.model.datatype import TEXT, DataType
 from eventdb.model.record import replace
 from eventdb.model.schema import Table
@@ -291,17 +291,20 @@ def _instrumented(query: plan.BoundQuery, row: str | None, costs: Costs) -> Inst
     """The statement with a counter and a clock behind each node.
 
     The clock runs on: when a row passes a node, the time since a row last passed any node is that node's. So the times are the nodes' own,
-    without those below, and their sum is the whole.
+    without those below, and their sum is the whole. A row that passes after the execution's deadline raises QueryCanceled.
     """
     g = Generator(analyze=True)
     _write(g, query, row, costs, analyze=True)
     counts, times = [0] * (len(g.counted) + 1), [0.0] * (len(g.counted) + 1)
     clock = time.perf_counter
     last = 0.0
+    deadline: float | None = None
 
     def passed(node: int) -> None:
         nonlocal last
         now = clock()
+        if deadline is not None and now > deadline:
+            raise QueryCanceled("canceling statement due to statement timeout")
         counts[node] += 1
         times[node] += now - last
         last = now
@@ -310,8 +313,8 @@ def _instrumented(query: plan.BoundQuery, row: str | None, costs: Costs) -> Inst
     compiled = _function(g.text("run", "cx, p"), g)
 
     def run(cx: Execution, p: tuple[Any, ...]) -> Any:
-        nonlocal last
-        last = clock()
+        nonlocal last, deadline
+        last, deadline = clock(), cx.deadline
         return compiled(cx, p)
 
     def describe() -> str:
