@@ -182,9 +182,11 @@ def test_digests_outlive_the_transactions_that_were_given_up(memory: bool, tmp_p
         assert connection.database.log.first == before
         connection.database._merkle_tree = None  # as another process would find it
         for number in range(before - 1, 22):
+            assert connection.digest(number) == digests[number]
             if number >= before:
-                assert connection.digest(number) == digests[number]
                 assert connection.proof(number) == proofs[number]
+        if not memory:
+            connection.verify(digest=[digests[before - 1], digests[before], digests[21]]).raise_for_problems()
         found = connection.verify(digest=digests[2]) if not memory else None
         if found is not None:
             assert [str(p) for p in found.problems] == [

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from eventdb.errors import DataCorrupted, InvalidParameterValue, SnapshotTooOld
+from eventdb.errors import DataCorrupted, Error, InvalidParameterValue, SnapshotTooOld
 from eventdb.model.record import Record
 from eventdb.model.transaction import datetime_of, microseconds_of
 from eventdb.storage.log import chain
@@ -91,6 +91,18 @@ def _header(database: Database, number: int) -> bytes:
     return next(iter(database.log.headers(number - 1, number)))
 
 
+def _hash(database: Database, number: int) -> bytes:
+    """The hash of a transaction's header; that of the last one that was given up stands in the one after it."""
+    log = database.log
+    if number == 0:
+        return chain.genesis(log.log_id)
+    if number == log.head:
+        return log.head_hash
+    if number == log.first - 1:
+        return chain.decode_header(_header(database, number + 1)).previous
+    return chain.header_hash(_header(database, number))
+
+
 def digest(database: Database, transaction: int | None = None) -> Digest:
     """The digest of the log up to a transaction (None: the head). Raises InvalidParameterValue, SnapshotTooOld."""
     head = database.refresh()
@@ -99,8 +111,7 @@ def digest(database: Database, transaction: int | None = None) -> Digest:
         raise InvalidParameterValue(f"there is no transaction {number!r}: the database stands at transaction {head.number}")
     log = database.log
     root = _tree(database, number).root(number)
-    hashed = chain.genesis(log.log_id) if number == 0 else chain.header_hash(_header(database, number))
-    return Digest(log.log_id, number, head.time_of(number), hashed, root)
+    return Digest(log.log_id, number, head.time_of(number), _hash(database, number), root)
 
 
 def compare(database: Database, kept: Digest, found: Verification) -> None:
@@ -123,7 +134,7 @@ def _compare_hashes(database: Database, kept: Digest, found: Verification) -> No
     number = kept.transaction
     try:
         now = digest(database, number)
-    except DataCorrupted as error:
+    except Error as error:
         found.report("digest", f"the digest of transaction {number} cannot be held against the log: {error.message}", number)
         return
     wrong = [
