@@ -253,3 +253,24 @@ def test_a_glance_at_a_header_is_never_wrong() -> None:
             for at in range(data.index(previous) + 32):
                 changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
                 assert chain.continues(changed, number, previous) == (at in free)
+
+
+def test_the_tree_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A digest reads the headers that came since the last one, and no others."""
+    connection = filled(":memory:", 9)
+    log = connection.database.log
+    asked: list[int] = []
+    headers = log.headers
+
+    def counted(after: int = 0, until: int | None = None) -> Any:
+        asked.append((log.head if until is None else until) - after)
+        return headers(after, until)
+
+    monkeypatch.setattr(log, "headers", counted)
+    connection.digest()
+    connection.execute("INSERT INTO t VALUES (100)")
+    connection.execute("INSERT INTO t VALUES (101)")
+    connection.digest()
+    connection.digest(5)
+    assert asked == [9, 2, 0, 1]  # the last is the header of transaction 5 itself
+    connection.close()

@@ -106,18 +106,23 @@ def _segment_header(log_id: bytes) -> bytes:
     return SegmentHeader(log_id, 1, chain.genesis(log_id), 0).encode()
 
 
-@pytest.fixture(params=[False, True], ids=["log alone", "with a snapshot"])
+BOTH = pytest.mark.parametrize("case", [False, True], ids=["log alone", "with a snapshot"], indirect=True)
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     made = Case(tmp_path / "db", request.param)
     assert made.found(made.data) == "nobody"
     return made
 
 
-@pytest.mark.parametrize("begin", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
+@pytest.mark.parametrize(
+    ("case", "begin"),
+    [(False, 0), (True, 0), *(pytest.param(True, n, marks=pytest.mark.slow) for n in (1, 2, 3))],
+    indirect=["case"],
+)
 def test_each_byte_flipped(begin: int, case: Case) -> None:
     """One bit of each byte, another one each time (with a snapshot of every fourth byte here, of the others in the slow suite)."""
-    if begin and not case.snapshot:
-        pytest.skip("done already")
     found: dict[str, Counter[str]] = {"header": Counter(), "before": Counter(), "last": Counter()}
     for at in range(begin, len(case.data), 4 if case.snapshot else 1):
         data = bytearray(case.data)
@@ -135,12 +140,14 @@ def test_each_byte_flipped(begin: int, case: Case) -> None:
         assert set(found["last"]) <= {"open", "verify"}
 
 
+@BOTH
 def test_each_transaction_removed(case: Case) -> None:
     for place in range(5):
         by = case.found(case.data[: case.cuts[place]] + case.data[case.cuts[place + 1] :])
         assert by == ("open" if place < 4 else "verify" if case.snapshot else "digest"), place
 
 
+@BOTH
 def test_each_two_transactions_swapped(case: Case) -> None:
     for one in range(5):
         for other in range(one + 1, 5):
@@ -150,6 +157,7 @@ def test_each_two_transactions_swapped(case: Case) -> None:
             assert by in ("open", "verify"), (one, other)
 
 
+@BOTH
 def test_each_transaction_rewritten_with_the_old_links(case: Case) -> None:
     """Checksum, header and body of one are made to fit each other; what follows still names the old hash."""
     for place in range(5):
@@ -173,6 +181,7 @@ def rewrites(bodies: list[bytes]) -> Iterator[list[bytes]]:
     yield bodies[:2]
 
 
+@BOTH
 def test_history_made_up_anew(case: Case) -> None:
     """With all hashes recomputed only a digest tells, or a snapshot that was forgotten."""
     assert case.found(case.forged(case.bodies)) == "nobody"  # the forger's tools give the very same chain
@@ -198,6 +207,7 @@ def test_a_digest_of_any_moment_finds_what_was_changed_before_it(tmp_path: Path)
 
 
 
+@BOTH
 def test_another_log_in_its_place(case: Case) -> None:
     by = case.found(case.forged(case.bodies, log_id=os.urandom(16)))
     assert by == ("verify" if case.snapshot else "digest")
