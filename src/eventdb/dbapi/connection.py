@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventdb import errors
-from eventdb.dbapi.cursor import Cursor
+from eventdb.dbapi.cursor import Cursor, PastCursor
 from eventdb.dbapi.rows import RowFactory
 from eventdb.engine import provenance as who
 from eventdb.engine.control import expect
@@ -134,10 +134,11 @@ class Connection:
 
     # statements
 
-    def cursor(self, row_factory: RowFactory | None = None) -> Cursor:
-        """A new cursor."""
+    def cursor(self, row_factory: RowFactory | None = None, *, as_of: Any = None) -> Cursor:
+        """A new cursor. `as_of`: its queries read at that moment (transaction number, datetime or text), inside the connection's
+        transaction or not, and it refuses to write; the moment is looked up when it executes."""
         self.session.check_open()
-        return Cursor(self, row_factory)
+        return Cursor(self, row_factory) if as_of is None else PastCursor(self, row_factory, as_of)
 
     def execute(self, operation: str, parameters: Any = ()) -> Cursor:
         """Run a statement on a new cursor, and give that."""
@@ -164,6 +165,23 @@ class Connection:
         with self.lock:
             self.session.check_open()
             self.session.rollback()
+
+    def attribute(
+        self,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
+        correlation_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say who makes the current transaction and why, for one that was not begun with `transaction(…)`. Begins it where there is none.
+
+        It goes before what `eventdb.context` and the connection say, and ends with the transaction; said again, it adds to what was said
+        before, name by name. Raises NoActiveTransaction in autocommit, InterfaceError for values of a wrong type.
+        """
+        told = who.provenance(actor, reason, correlation_id, metadata)
+        with self.lock:
+            self.session.attribute(told)
 
     @contextlib.contextmanager
     def transaction(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eventdb.dbapi.rows import RowFactory
 from eventdb.dbapi.types import TypeCode
 from eventdb.engine.results import Columns, Outcome, translated
-from eventdb.errors import ConnectionDoesNotExist, InterfaceError, NotSupportedError, ProgrammingError
+from eventdb.errors import ConnectionDoesNotExist, InterfaceError, NotSupportedError, ProgrammingError, ReadOnlyTransaction
 from eventdb.model.datatype import Kind
 from eventdb.sql.prepared import ResultColumn
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Description = tuple[tuple[str, TypeCode, int | None, int | None, int | None, int | None, bool | None], ...]
 _Self = TypeVar("_Self", bound="Cursor")
+_PastSelf = TypeVar("_PastSelf", bound="PastCursor")
 _END = object()
 _NOTHING: Outcome = (None, (), -1, None)
 _SIZES = {Kind.SMALLINT: 2, Kind.INTEGER: 4, Kind.BIGINT: 8, Kind.REAL: 4, Kind.DOUBLE: 8, Kind.BOOLEAN: 1, Kind.UUID: 16}
@@ -224,3 +225,33 @@ class Cursor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class PastCursor(Cursor):
+    """A cursor whose queries read at one moment, made by `Connection.cursor(as_of=…)`. Raises ReadOnlyTransaction for what would write."""
+
+    __slots__ = ("as_of",)
+
+    def __init__(self, connection: Connection, row_factory: RowFactory | None, as_of: Any) -> None:
+        super().__init__(connection, row_factory)
+        self.as_of = as_of
+
+    def execute(self: _PastSelf, operation: str, parameters: Any = ()) -> _PastSelf:
+        """Run one statement at the cursor's moment."""
+        self._check_open()
+        with self._lock:
+            self._give(_NOTHING, None)
+            self._give(self._session.execute_at(self.as_of, operation, parameters), operation)
+        return self
+
+    def executemany(self: _PastSelf, operation: str, seq_of_parameters: Iterable[Any]) -> _PastSelf:
+        """Raises ReadOnlyTransaction: this is for writes."""
+        raise self._refusal()
+
+    def executescript(self: _PastSelf, script: str) -> _PastSelf:
+        """Raises ReadOnlyTransaction: a script gives no results, so it could only write."""
+        raise self._refusal()
+
+    def _refusal(self) -> ReadOnlyTransaction:
+        self._check_open()
+        return ReadOnlyTransaction(f"cannot write: the cursor executes as of {self.as_of}, and the past is read only")

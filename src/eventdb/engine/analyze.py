@@ -27,7 +27,7 @@ def analyzed(session: Session, statement: Statement, node: ast.Explain, values: 
     bound = Preparer(session, reader, catalog, own).bound(statement, values)
     if not bound.variant.write:
         if bound.variant.locks:
-            reader = (transaction or session.alone()).locking(bound.variant.locks)
+            reader = session.locking(transaction, bound.variant)
         prepared = bound.variant.prepared.measured()
         started = time.perf_counter()
         execution = Execution(session, reader, transaction, bound.positions)

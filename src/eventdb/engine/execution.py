@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import log_tables, system_tables
 from eventdb.engine.history import with_earlier
-from eventdb.errors import ObjectNotInPrerequisiteState, UndefinedTable
+from eventdb.errors import ObjectNotInPrerequisiteState, ReadOnlyTransaction, UndefinedTable
 from eventdb.model import clock
 from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import TEMPORARY_SCHEMA, Table
@@ -135,6 +135,8 @@ class Execution:
         return self.session.settings.get(name)
 
     def _writing(self) -> Transaction:
+        if self.positions[0] != PRESENT[0]:
+            raise ReadOnlyTransaction(f"cannot write: the statement reads the past, as of transaction {self.positions[0][1]}")
         if self.transaction is None:
             self.transaction = self.session.alone()
         self.transaction.check_writable()

@@ -28,6 +28,7 @@ from eventdb.errors import (
     ConnectionDoesNotExist,
     DataError,
     DatatypeMismatch,
+    NoActiveTransaction,
     ProgrammingError,
     ReadOnlyTransaction,
     SerializationFailure,
@@ -38,6 +39,7 @@ from eventdb.model.datatype import TEXT
 from eventdb.model.event import SequenceAdvanced
 from eventdb.model.late import Late
 from eventdb.model.schema import Table
+from eventdb.model.transaction import Provenance
 from eventdb.sql.modification import modifies
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
@@ -94,6 +96,7 @@ class Session(Control):
         if as_of is not None:
             self.pinned = moment_from_python(as_of, database.refresh(), self.settings.timezone)
         self.connection_pin = self.pinned
+        self._moment: Any = None
 
     @property
     def timezone(self) -> Any:
@@ -292,6 +295,30 @@ class Session(Control):
         present = self.refresh() if self.transaction is None else self.transaction.present
         return present.table(table).row_count()
 
+    def execute_at(self, moment: Any, text: str, parameters: Any = ()) -> Outcome:
+        """Run the one statement in `text` as of a moment (number, datetime or text), whatever the transaction reads. What a query finds
+        is the same in every transaction, so it makes no conflicts. Raises ReadOnlyTransaction for what would change the database."""
+        self.check_open()
+        statement = self._statements.recent.get(text) if isinstance(text, str) else None
+        if statement is None:
+            statement = self._parsed(text)
+        node = statement.node
+        run = node.statement if isinstance(node, ast.Explain) and node.analyze else node
+        reads = node is None or isinstance(run, ast.Query | ast.Explain) or type(node) in self.CONTROLS
+        if not reads or modifies(run):
+            raise ReadOnlyTransaction(f"cannot write: the statement is executed as of {moment}, and the past is read only")
+        self._moment = moment
+        try:
+            return self._long(statement, parameters)
+        finally:
+            self._moment = None
+
+    def locking(self, transaction: Transaction | None, variant: Variant) -> StateReader:
+        """What a query with FOR UPDATE reads through. Raises ReadOnlyTransaction in the past."""
+        if self._moment is not None:
+            raise ReadOnlyTransaction(f"cannot lock rows: the statement is executed as of {self._moment}, and the past is read only")
+        return (transaction or self.alone()).locking(variant.locks)
+
     def view(self) -> tuple[StateReader, Catalog, Position, Transaction | None]:
         """What the next statement reads: a reader, the catalog to bind names in, its position, the transaction. Begins one where needed."""
         transaction = self.transaction
@@ -304,6 +331,8 @@ class Session(Control):
         else:
             reader = transaction.queries
             pinned = transaction.pinned
+        if self._moment is not None:
+            pinned = moment_from_python(self._moment, reader, self.timezone)
         if pinned is not None:
             return reader, reader.catalog_at(pinned), (pinned, pinned), transaction
         return reader, reader.catalog if transaction is None else transaction.catalog, PRESENT[0], transaction
@@ -314,7 +343,7 @@ class Session(Control):
             reader, catalog, own, transaction = self.view()
             bound = Preparer(self, reader, catalog, own).bound(statement, values)
             if bound.variant.locks:
-                reader = (transaction or self.alone()).locking(bound.variant.locks)
+                reader = self.locking(transaction, bound.variant)
             execution = Execution(self, reader, transaction, bound.positions)
             if deadline is not None:
                 bound.variant = bound.variant.under_deadline()
@@ -551,6 +580,18 @@ class Session(Control):
         self.transaction = transaction
         self._settings_before = values
         return transaction
+
+    def attribute(self, told: Provenance) -> None:
+        """Say who makes the current transaction and why; what was said before stays where `told` is silent. Begins one where needed.
+        Raises NoActiveTransaction in autocommit."""
+        self.check_open()
+        transaction = self.transaction
+        if transaction is None:
+            if self.autocommit:
+                raise NoActiveTransaction("there is no transaction to attribute: the connection is in autocommit")
+            transaction = self.begin()
+        before = transaction.inner_provenance
+        transaction.inner_provenance = told if before is None else merged(told, before)
 
     def commit(self) -> None:
         """Commit the current transaction; nothing to do without one. On an error it is rolled back."""
