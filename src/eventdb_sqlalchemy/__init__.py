@@ -13,11 +13,18 @@ The modules
     types.py          SQL types to Python and back
     reflection.py     tables as they stand in the database
     dml.py            INSERT with ON CONFLICT
+    temporal.py       tables in time: as_of, versions, row_start, transactions
+    past.py           objects in time: Sessions of the past, and the events that lead to them
     provision.py, requirements.py   for SQLAlchemy's own test suite
 """
 
 from eventdb_sqlalchemy.dialect import EventDBDialect
 from eventdb_sqlalchemy.dml import Insert, insert
+from eventdb_sqlalchemy.past import PastSession, past_session
+from eventdb_sqlalchemy.temporal import as_of, row_end, row_end_tx, row_start, row_start_tx, transactions, versions
 from eventdb_sqlalchemy.types import BYTEA, INTERVAL, JSON, TIME, TIMESTAMP
 
-__all__ = ["BYTEA", "INTERVAL", "JSON", "TIME", "TIMESTAMP", "EventDBDialect", "Insert", "insert"]
+__all__ = [
+    "BYTEA", "INTERVAL", "JSON", "TIME", "TIMESTAMP", "EventDBDialect", "Insert", "PastSession", "as_of", "insert", "past_session",
+    "row_end", "row_end_tx", "row_start", "row_start_tx", "transactions", "versions",
+]  # fmt: skip

@@ -11,6 +11,8 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.sql import coercions, compiler, elements, roles
 from sqlalchemy.sql import util as sql_util
 
+from eventdb_sqlalchemy.temporal import is_transaction
+
 _RESERVED = """
     all and any as asc asymmetric between case cast check collate column concurrently constraint create cross current_catalog current_date
     current_role current_schema current_time current_timestamp current_user default deferrable desc distinct else end except exists false
@@ -145,6 +147,28 @@ class EventDBCompiler(compiler.SQLCompiler):
             tables = util.OrderedSet(table for column in argument.of for table in sql_util.surface_selectables_only(column))
             text += " OF " + ", ".join(self.process(table, ashint=True, use_schema=False, **kw) for table in tables)
         return text + (" NOWAIT" if argument.nowait else "") + (" SKIP LOCKED" if argument.skip_locked else "")
+
+    def visit_system_time(self, temporal: Any, asfrom: bool = False, ashint: bool = False, **kw: Any) -> str:
+        compiler: Any = self
+        text = compiler.visit_alias(temporal, asfrom=asfrom, ashint=ashint, **kw)
+        if not asfrom or ashint:
+            return str(text)
+        if temporal.kind == "ALL":
+            clause = " FOR SYSTEM_TIME ALL"
+        else:
+            clause = f" FOR SYSTEM_TIME {temporal.kind} {self._moment(temporal.start, kw)}"
+            if temporal.end is not None:
+                clause += f" {'TO' if temporal.kind == 'FROM' else 'AND'} {self._moment(temporal.end, kw)}"
+        name: Any = temporal.name
+        if isinstance(name, elements._truncated_label):
+            name = self._truncated_identifier("alias", name)
+        suffix = compiler.get_render_as_alias_suffix(self.preparer.format_alias(temporal, name))
+        # within another alias, that one gives the name
+        return f"{text[: -len(suffix)]}{clause}{suffix}" if text.endswith(suffix) else f"{text}{clause}"
+
+    def _moment(self, moment: Any, kw: Any) -> str:
+        inner = {key: value for key, value in kw.items() if key in ("literal_binds", "literal_execute")}
+        return f"{'TRANSACTION ' if is_transaction(moment) else ''}{self.process(moment.self_group(), **inner)}"
 
     # INSERT, UPDATE, DELETE
 

@@ -50,8 +50,41 @@ _ARGUMENTS: Mapping[str, Callable[[str], Any]] = {
 """Arguments of `eventdb.connect` that a url can carry, and how they are read."""
 
 
+PROVENANCE = ("actor", "reason", "correlation_id", "metadata")
+"""Execution options that say who makes the transaction and why."""
+
+
 class EventDBExecutionContext(default.DefaultExecutionContext):
-    """One execution."""
+    """One execution. The execution options `as_of` and `PROVENANCE`, wherever they come from, are heeded here and nowhere else."""
+
+    def create_default_cursor(self) -> Any:
+        as_of = self.execution_options.get("as_of")
+        if as_of is None:
+            return self._dbapi_connection.cursor()
+        return self._dbapi_connection.cursor(as_of=as_of)
+
+    def create_server_side_cursor(self) -> Any:
+        return self.create_default_cursor()
+
+    def attributed(self, run: Callable[..., Any], *arguments: Any) -> None:
+        """Do it in a transaction that is attributed to whom the execution options name."""
+        options = self.execution_options
+        told = {name: options[name] for name in PROVENANCE if options.get(name) is not None}
+        connection: Any = self._dbapi_connection
+        if not told or options.get("as_of") is not None:
+            run(*arguments)
+        elif connection.in_transaction or not connection.autocommit:
+            connection.attribute(**told)
+            run(*arguments)
+        else:
+            connection.cursor().execute("BEGIN")
+            try:
+                connection.attribute(**told)
+                run(*arguments)
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
 
     def fire_sequence(self, seq: Any, type_: Any) -> Any:
         preparer: Any = self.identifier_preparer
@@ -190,6 +223,23 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
         """Whether the connection is of no use any more: it was closed, or belongs to a process that this one was forked from."""
         return isinstance(e, self.loaded_dbapi.InterfaceError) and e.sqlstate == "08003" and (connection is None or _is_closed(connection))
+
+    # executing
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        if context is None:
+            cursor.execute(statement, parameters)
+        else:
+            context.attributed(cursor.execute, statement, parameters)
+
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        if context is None:
+            cursor.executemany(statement, parameters)
+        else:
+            context.attributed(cursor.executemany, statement, parameters)
+
+    def do_execute_no_params(self, cursor: Any, statement: str, context: Any = None) -> None:
+        self.do_execute(cursor, statement, (), context)
 
     # transactions
 
