@@ -2,8 +2,8 @@
 
 An object of the past must never be taken for the present one of the same key, nor be flushed over it, and what hangs on it has to be read
 at its moment. So it lives in a Session of its own: `past_session(session, t)`, which reads through the connection of `session`, at that
-moment and nothing else, and refuses to flush. A statement that asks for the past is handed to that session; the relationships of what it finds
-load there, by whatever strategy. It ends with `session`.
+moment and nothing else, and refuses to flush. A statement that asks for the past is handed to that session; the relationships of what it
+finds load there, by whatever strategy. It ends with `session`.
 """
 
 from __future__ import annotations

@@ -56,9 +56,13 @@ def test_the_catalog_is_that_of_the_moment(connection: Any) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "INSERT INTO t VALUES (9, 'x')", "UPDATE t SET name = 'x'", "DELETE FROM t", "TRUNCATE t", "CREATE TABLE u (x INTEGER)",
+        "INSERT INTO t VALUES (9, 'x')",
+        "UPDATE t SET name = 'x'",
+        "DELETE FROM t",
+        "TRUNCATE t",
+        "CREATE TABLE u (x INTEGER)",
         "DROP TABLE t",
-    ],  # fmt: skip
+    ],
 )
 @pytest.mark.parametrize("autocommit", [False, True])
 def test_it_refuses_to_write(connection: Any, text: str, autocommit: bool) -> None:
