@@ -57,14 +57,17 @@ PROVENANCE = ("actor", "reason", "correlation_id", "metadata")
 class EventDBExecutionContext(default.DefaultExecutionContext):
     """One execution. The execution options `as_of` and `PROVENANCE`, wherever they come from, are heeded here and nowhere else."""
 
-    def create_default_cursor(self) -> Any:
+    def new_cursor(self, **options: Any) -> Any:
         as_of = self.execution_options.get("as_of")
-        if as_of is None:
-            return self._dbapi_connection.cursor()
-        return self._dbapi_connection.cursor(as_of=as_of)
+        if as_of is not None:
+            options["as_of"] = as_of
+        return self._dbapi_connection.cursor(**options)
+
+    def create_default_cursor(self) -> Any:
+        return self.new_cursor()
 
     def create_server_side_cursor(self) -> Any:
-        return self.create_default_cursor()
+        return self.new_cursor()
 
     def attributed(self, run: Callable[..., Any], *arguments: Any) -> None:
         """Do it in a transaction that is attributed to whom the execution options name."""
@@ -176,6 +179,12 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
             server_side = True
 
         return StreamingCursor
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> type[EventDBDialect]:
+        """`create_async_engine` takes `eventdb://` too."""
+        from eventdb_sqlalchemy.aio import EventDBDialectAio
+
+        return EventDBDialectAio
 
     # connecting
 
