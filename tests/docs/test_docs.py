@@ -46,7 +46,7 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             continue
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            exec(compile("\n" * (line - 1) + text, str(page), "exec"), namespace)
+            exec(compile("\n" * (line - 1) + text, str(page), "exec", dont_inherit=True), namespace)
         expected = re.findall(r"^\s*print\(.*\)\s+# (.*)$", text, re.MULTILINE)
         printed = output.getvalue().splitlines()
         if any(", then " in said for said in expected):
