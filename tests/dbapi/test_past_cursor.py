@@ -60,8 +60,11 @@ def test_the_catalog_is_that_of_the_moment(connection: Any) -> None:
         "UPDATE t SET name = 'x'",
         "DELETE FROM t",
         "TRUNCATE t",
+        "MERGE INTO t USING (SELECT 1 AS id) AS s ON s.id = t.id WHEN MATCHED THEN DELETE",
         "CREATE TABLE u (x INTEGER)",
         "DROP TABLE t",
+        "WITH gone AS (DELETE FROM t RETURNING id) SELECT id FROM gone",
+        "EXPLAIN ANALYZE DELETE FROM t",
     ],
 )
 @pytest.mark.parametrize("autocommit", [False, True])
@@ -81,6 +84,15 @@ def test_it_takes_no_values_from_sequences(connection: Any) -> None:
     with pytest.raises(eventdb.OperationalError, match="reads the past, as of transaction"):
         connection.cursor(as_of=head).execute("SELECT nextval('s')")
     assert rows(connection.cursor(), "SELECT nextval('s')") == [1]
+
+
+def test_it_explains_and_locks_nothing(connection: Any) -> None:
+    assert rows(connection.cursor(as_of=2), "EXPLAIN DELETE FROM t")
+    assert "Rows: 1" in rows(connection.cursor(as_of=2), "EXPLAIN ANALYZE SELECT name FROM t")
+    for text in ("SELECT name FROM t FOR UPDATE", "EXPLAIN ANALYZE SELECT name FROM t FOR UPDATE"):
+        with pytest.raises(eventdb.OperationalError, match="cannot lock rows"):
+            connection.cursor(as_of=2).execute(text)
+    assert rows(connection.cursor()) == ["b", "c"]
 
 
 def test_statements_that_steer_the_transaction_run_as_ever(connection: Any) -> None:
