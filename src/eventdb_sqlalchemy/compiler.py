@@ -107,7 +107,10 @@ class EventDBCompiler(compiler.SQLCompiler):
         return f"nextval({self.render_literal_value(self.preparer.format_sequence(sequence), sqltypes.STRINGTYPE)})"
 
     def visit_aggregate_strings_func(self, fn: Any, **kw: Any) -> str:
-        return str(super().visit_aggregate_strings_func(fn, use_function_name="string_agg", **kw))  # type: ignore[no-untyped-call]
+        generic: Any = getattr(super(), "visit_aggregate_strings_func", None)
+        if generic is None:  # SQLAlchemy 2.0
+            return f"string_agg{self.function_argspec(fn)}"
+        return str(generic(fn, use_function_name="string_agg", **kw))
 
     def visit_pow_func(self, fn: Any, **kw: Any) -> str:
         return f"power{self.function_argspec(fn)}"

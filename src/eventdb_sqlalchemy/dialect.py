@@ -67,6 +67,7 @@ class EventDBExecutionContext(default.DefaultExecutionContext):
         return self.new_cursor()
 
     def create_server_side_cursor(self) -> Any:
+        """A plain cursor: those of the driver make rows as they are fetched wherever the plan allows."""
         return self.new_cursor()
 
     def attributed(self, run: Callable[..., Any], *arguments: Any) -> None:

@@ -421,6 +421,13 @@ def test_entities_stream_and_are_counted(engine: sa.Engine) -> None:
         assert len(session.scalars(sa.select(v)).unique().all()) == 4
 
 
+def test_the_past_streams(engine: sa.Engine) -> None:
+    with orm.Session(engine) as session:
+        authors = session.scalars(sa.select(Author).order_by(Author.id), execution_options={"as_of": FIRST, "yield_per": 1})
+        assert [author.name for author in authors] == ["ann"]
+        assert session.connection().scalars(NAMES, execution_options={"as_of": FIRST, "stream_results": True}).all() == ["ann"]
+
+
 def test_what_cannot_be_an_object_of_the_past(engine: sa.Engine) -> None:
     with orm.Session(engine) as session:
         inner = sa.select(es.as_of(Author, FIRST)).subquery()
