@@ -67,8 +67,10 @@ class EventDBExecutionContext(default.DefaultExecutionContext):
         return self.new_cursor()
 
     def create_server_side_cursor(self) -> Any:
-        """A plain cursor: those of the driver make rows as they are fetched wherever the plan allows."""
-        return self.new_cursor()
+        """Every cursor makes rows as they are fetched, wherever the plan allows; that of the present says so."""
+        if self.execution_options.get("as_of") is not None:
+            return self.new_cursor()
+        return self.dialect.streaming_cursor(self._dbapi_connection.dbapi_connection)  # type: ignore[attr-defined]
 
     def attributed(self, run: Callable[..., Any], *arguments: Any) -> None:
         """Do it in a transaction that is attributed to whom the execution options name."""
@@ -94,10 +96,6 @@ class EventDBExecutionContext(default.DefaultExecutionContext):
         preparer: Any = self.identifier_preparer
         name = preparer.format_sequence(seq).replace("'", "''")
         return self._execute_scalar(f"SELECT nextval('{name}')", type_)
-
-    def create_server_side_cursor(self) -> Any:
-        """Every cursor makes rows as they are fetched, wherever the plan allows; this one says so."""
-        return self.dialect.streaming_cursor(self._dbapi_connection.dbapi_connection)  # type: ignore[attr-defined]
 
 
 class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
@@ -180,6 +178,7 @@ class EventDBDialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
             server_side = True
 
         return StreamingCursor
+
     @classmethod
     def get_async_dialect_cls(cls, url: URL) -> type[EventDBDialect]:
         """`create_async_engine` takes `eventdb://` too."""
