@@ -6,7 +6,7 @@ single numbers, to the transactions that touched certain tables.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
@@ -145,10 +145,26 @@ class Log:
                     yield record
 
     def changes(self, tables: Collection[int] | None = None) -> Iterator[tuple[int, Iterator[Change]]]:
-        """(number, changes) of the transactions; rows of `tables` only, unless that is None or the transaction changed the schema."""
+        """(number, changes) of the transactions; rows of `tables` only, unless that is None or the transaction changed the schema.
+
+        Changes up to a table's horizon are left out: what its rows were before is not known any more.
+        """
         from eventdb.engine.changes import changes
 
+        horizons = self.database.head.horizons
         for record in self.records():
             number = record.header.number
-            wanted = None if number in self.whole else tables
-            yield number, changes(self.reader, number, decode_body(record.body), wanted)
+            wanted: Container[int] | None = None if number in self.whole else tables
+            trimmed = [table_id for table_id, horizon in horizons.items() if number <= horizon] if horizons else []
+            yield number, changes(self.reader, number, decode_body(record.body), _Without(wanted, trimmed) if trimmed else wanted)
+
+
+class _Without:
+    """Tables, of which some are left out."""
+
+    def __init__(self, tables: Container[int] | None, left_out: Container[int]) -> None:
+        self._tables = tables
+        self._left_out = left_out
+
+    def __contains__(self, table_id: object) -> bool:
+        return table_id not in self._left_out and (self._tables is None or table_id in self._tables)
