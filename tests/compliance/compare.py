@@ -47,7 +47,7 @@ def outcome(folder: Path, *arguments: str) -> dict[str, int]:
 def sqlite_folder(work: Path) -> Path:
     """A folder in which the suite runs for SQLite with SQLAlchemy's own requirements."""
     version = sqlalchemy.__version__
-    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
     subprocess.run([*pip, "-d", str(work), f"sqlalchemy=={version}"], check=True)
     folder = work / "sqlite"
     (folder / "test").mkdir(parents=True)

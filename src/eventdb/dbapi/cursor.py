@@ -24,6 +24,21 @@ _NOTHING: Outcome = (None, (), -1, None)
 _SIZES = {Kind.SMALLINT: 2, Kind.INTEGER: 4, Kind.BIGINT: 8, Kind.REAL: 4, Kind.DOUBLE: 8, Kind.BOOLEAN: 1, Kind.UUID: 16}
 
 
+_MOST_DESCRIBED = 1000
+_described: dict[int, tuple[Any, Description]] = {}
+"""Descriptions that were made, by the identity of the columns, which are the same object in every run of a prepared statement."""
+
+
+def _description(columns: tuple[ResultColumn, ...]) -> Description:
+    return tuple(
+        (
+            column.name, TypeCode(column.datatype), column.datatype.length, _SIZES.get(column.datatype.kind, column.datatype.length),
+            column.datatype.precision, column.datatype.scale, column.nullable,
+        )
+        for column in columns
+    )  # fmt: skip
+
+
 class Cursor:
     """A PEP 249 cursor. An open result is not disturbed by what is executed elsewhere, nor by the end of its transaction.
 
@@ -66,15 +81,15 @@ class Cursor:
     @property
     def description(self) -> Description | None:
         """(name, type code, display size, internal size, precision, scale, nullable) for each column; None without a result set."""
-        if self._columns is None:
+        columns = self._columns
+        if columns is None:
             return None
-        return tuple(
-            (
-                column.name, TypeCode(column.datatype), column.datatype.length, _SIZES.get(column.datatype.kind, column.datatype.length),
-                column.datatype.precision, column.datatype.scale, column.nullable,
-            )
-            for column in self._columns
-        )  # fmt: skip
+        known = _described.get(id(columns))
+        if known is None or known[0] is not columns:
+            if len(_described) >= _MOST_DESCRIBED:
+                _described.clear()
+            known = _described[id(columns)] = (columns, _description(columns))
+        return known[1]
 
     @property
     def rownumber(self) -> None:

@@ -108,20 +108,19 @@ def _forget_numbers(txn: Transaction, before: int) -> None:
 def _one_by_one(txn: Transaction, prepared: Any, cx: Execution, parameter_rows: Sequence[Parameters]) -> WriteResult:
     """executemany in its plain meaning."""
     run = _RUN.get(type(prepared), _other)
-    count, rows, last = 0, None, None
+    count, last = 0, None
+    rows: list[Row] | None = [] if prepared.columns else None
     mark = txn.mark()
     try:
         for p in parameter_rows:
             result = run(txn, prepared, cx, (p,))
             count += result.rowcount
             last = result.lastrowid if result.lastrowid is not None else last
-            if result.rows is not None:
-                rows = (rows or []) + result.rows
+            if rows is not None and result.rows is not None:
+                rows += result.rows
     except BaseException:
         txn.reset(mark)
         raise
-    if rows is None and prepared.columns:
-        rows = []
     return WriteResult(count, rows, last)
 
 
@@ -140,7 +139,7 @@ def _insert(txn: Transaction, prepared: PreparedInsert, cx: Execution, parameter
         rows: Sequence[Row] = prepared.rows(cx, parameter_rows[0], row_ids, numbers)
     elif not parameter_rows:
         return WriteResult(0, [] if prepared.returning else None)
-    elif prepared.bulk is None or prepared.returning is not None:
+    elif prepared.bulk is None:
         return _one_by_one(txn, prepared, cx, parameter_rows)
     else:
         rows = prepared.bulk(cx, parameter_rows, row_ids, numbers)

@@ -46,9 +46,13 @@ def prepare_insert(statement: ast.Insert, env: Environment) -> PreparedInsert:
     checks = effects(env.catalog, table)
     others = [u for u in checks.uniques if u.index_id is not None]
     alone = bulk is not None and conflict is None and returning is None
+    # RETURNING of plain columns says the same of many rows at once; an expression may have parameters or look into tables.
+    several = (conflict is None or conflict.update is None) and all(
+        isinstance(item.expression, ast.Name | ast.Star) for item in statement.returning
+    )
     return PreparedInsert(
         table, row_types(table), returning.columns if returning else (), resolved_parameters(env), source, plan,
-        rows, bulk if conflict is None or conflict.update is None else None,
+        rows, bulk if several else None,
         checks, _identity(table), conflict, returning,
         joins=alone and not (others or checks.references or checks.computed) and has_plain_key(table),
     )  # fmt: skip

@@ -35,7 +35,7 @@ class ConflictAction(Record):
 class PreparedInsert(Record):
     """INSERT. `rows(execution, parameters, row_ids, numbers)`: the new rows in slot order (without start number), checked for all that a
     row alone can tell. `bulk(execution, parameter_rows, row_ids, numbers)`: the same for many parameter rows of a plain VALUES with
-    parameters, by column; None where the statement has another form."""
+    parameters, by column; None where the statement has another form, or says more than plain columns in RETURNING."""
 
     table: Table
     types: tuple[DataType, ...]
