@@ -2,8 +2,8 @@
 
     python tests/compliance/compare.py
 
-SQLite gets exactly the requirements that SQLAlchemy itself grants it: the class of SQLAlchemy's own tests, which is in its source distribution
-of the installed version and is fetched with pip. Prints the table of docs/sqlalchemy.md.
+SQLite gets exactly the requirements that SQLAlchemy itself grants it: the class of SQLAlchemy's own tests, which is in the source
+distribution of the installed version and is fetched with pip. Prints the table of docs/sqlalchemy.md.
 """
 
 from __future__ import annotations
