@@ -493,7 +493,8 @@ class Connection:
         """A proof, as a JSON value, that a transaction is in the log that a digest is of (None: one of now), for `eventdb.check_proof` or a
         script without eventdb (examples/check_proof.py). `body`: with the bytes of what the transaction did.
 
-        Raises InvalidParameterValue, SnapshotTooOld, DataCorrupted (the digest is not of this log).
+        Raises InvalidParameterValue, SnapshotTooOld, DataCorrupted (the digest is not of this log), ObjectNotInPrerequisiteState (the body
+        was erased).
         """
         from eventdb.engine import digests
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from eventdb.errors import DataCorrupted, Error, InvalidParameterValue, SnapshotTooOld
+from eventdb.errors import DataCorrupted, Error, InvalidParameterValue, ObjectNotInPrerequisiteState, SnapshotTooOld
 from eventdb.model.record import Record
 from eventdb.model.transaction import datetime_of, microseconds_of
 from eventdb.storage.log import chain
@@ -154,7 +154,8 @@ def _compare_hashes(database: Database, kept: Digest, found: Verification) -> No
 def inclusion_proof(database: Database, transaction: int, kept: Any = None, body: bool = False) -> dict[str, Any]:
     """The proof that a transaction is in the log that a digest is of (None: one of the head), with the transaction's body if wanted.
 
-    Raises InvalidParameterValue, SnapshotTooOld, DataCorrupted where the digest is not of this log.
+    Raises InvalidParameterValue, SnapshotTooOld, DataCorrupted where the digest is not of this log, ObjectNotInPrerequisiteState for a body
+    that was replaced by erasure or retention.
     """
     against = _against(database, kept)
     if type(transaction) is not int or not 1 <= transaction <= against.transaction:
@@ -167,7 +168,12 @@ def inclusion_proof(database: Database, transaction: int, kept: Any = None, body
         "path": [node.hex() for node in path], "digest": against.as_json(),
     }  # fmt: skip
     if body:
-        proof["body"] = next(iter(database.log.read(transaction - 1, transaction))).body.hex()
+        record = next(iter(database.log.read(transaction - 1, transaction)))
+        if record.redacted_by:
+            raise ObjectNotInPrerequisiteState(
+                f"transaction {record.redacted_by} took values out of transaction {transaction}: its header can be proved, not its body"
+            )
+        proof["body"] = record.body.hex()
     return proof
 
 
