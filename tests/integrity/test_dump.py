@@ -71,6 +71,8 @@ ALTER TABLE maker DROP CONSTRAINT says;
 ALTER TABLE maker ADD COLUMN founded DATE DEFAULT DATE '1900-01-01';
 ALTER TABLE item RENAME TO article;
 ALTER TABLE article ADD PRIMARY KEY (n);
+ALTER TABLE article SET HISTORY RETENTION INTERVAL '1 year 3 days';
+CREATE SUBSCRIPTION mailer FOR TABLE maker;
 """
 
 
@@ -107,6 +109,7 @@ def test_everything_there_is_comes_again() -> None:
         "INSERT INTO maker (\"Name\") VALUES ('new') RETURNING *",
         "INSERT INTO article (maker) VALUES (10) RETURNING n",
         'INSERT INTO "Other schema"."select" (a, b) VALUES (9, 9) RETURNING serial_number, next, total',
+        "SELECT table_name, history_retention FROM eventdb.retention WHERE history_retention IS NOT NULL",
         "SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, 1",
     ):
         assert other.execute(text).fetchall() == connection.execute(text).fetchall(), text

@@ -28,6 +28,7 @@ from eventdb.model.schema import (
     Unique,
     View,
 )
+from eventdb.sql.definition.options import RETENTION
 from eventdb.sql.expressions import values
 from eventdb.sql.parser.render_core import dotted, name, names, words
 from eventdb.sql.parser.render_expressions import string
@@ -71,6 +72,9 @@ def statements(state: State) -> Iterator[str]:
     for table in tables:
         for key in table.foreign_keys:
             yield f"ALTER TABLE {_full(table)} ADD {_foreign_key(table, key, catalog)};"
+    for table in tables:
+        if RETENTION in table.options:
+            yield f"ALTER TABLE {_full(table)} SET HISTORY RETENTION INTERVAL {string(str(table.options[RETENTION]))};"
     yield from _views(catalog)
     for sequence in catalog.sequences.values():
         yield from _value(sequence, state)
