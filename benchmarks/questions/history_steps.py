@@ -13,7 +13,7 @@ def sample(engine: Engine, scale: Scale) -> float:
     def versions(table: str, key: int) -> None:
         execute(f"SELECT balance FROM {table} FOR SYSTEM_TIME ALL WHERE id = ? ORDER BY row_start_tx", (key,)).fetchall()
 
-    return in_turns(lambda key: versions("deep_1000", key), lambda key: versions("deep_100", key), range(64)) / 10
+    return in_turns(lambda key: versions("deep_1000", key), lambda key: versions("deep_100", key), range(8)) / 10
 
 
 QUESTION = Question("history_steps", "versions of a row, time per version", "x", sample, needs=None, engines=("eventdb",), most=1.2)
