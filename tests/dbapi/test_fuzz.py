@@ -92,6 +92,8 @@ SEEDS = [
     "UPDATE own SET s = t.s FROM t WHERE own.id = t.id RETURNING *",
     "CREATE VIEW over_own AS SELECT * FROM own",
     "DROP TABLE own CASCADE",
+    "SET statement_timeout = '30ms'",
+    "RESET statement_timeout",
     "ALTER TABLE v RENAME TO w",
     "SELECT twice(id), total(id), many(s, n) FROM t GROUP BY id, s, n",
     "CREATE TABLE fields (a INTERVAL DAY TO SECOND(3), b INTERVAL YEAR, c TIME(2) WITH TIME ZONE)",
