@@ -128,6 +128,23 @@ def test_other_sessions_work_while_one_has_temporary_tables() -> None:
     two.close()
 
 
+def test_a_transaction_that_expects_the_newest_one_commits_beside_temporary_tables() -> None:
+    with eventdb.connect(":memory:expects", autocommit=True) as one, eventdb.connect(":memory:expects", autocommit=True) as two:
+        one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        one.execute("CREATE TEMPORARY TABLE own AS SELECT 1 AS id")
+        with one.transaction(expected_transaction=one.head):
+            one.execute("INSERT INTO t SELECT id FROM own")
+        one.execute("BEGIN WITH (expected_transaction = ?)", (one.head,))
+        one.execute("INSERT INTO t VALUES (2)")
+        one.execute("UPDATE own SET id = 5")
+        two.execute("INSERT INTO t VALUES (3)")
+        with pytest.raises(errors.SerializationFailure):
+            one.commit()
+        assert one.execute("SELECT t.id, own.id FROM t, own ORDER BY 1").fetchall() == [(1, 1), (3, 1)]
+    one.close()
+    two.close()
+
+
 def test_superseded_rows_are_forgotten() -> None:
     with eventdb.connect(":memory:", autocommit=True) as connection:
         connection.execute("CREATE TEMPORARY TABLE own (id INTEGER PRIMARY KEY, v INTEGER)")

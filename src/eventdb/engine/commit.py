@@ -186,7 +186,7 @@ class Committer:
         if state is base and not request.spent:
             request.spent = True
             return transaction.editor.publish(request.time)
-        if state is not base:
+        if state.number != base.number:
             self._check(request, state, before)
         editor = state.edit(state.number + 1)
         events = [event for event in request.events if not self._overtaken(event, transaction, state)]

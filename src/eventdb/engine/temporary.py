@@ -5,6 +5,8 @@ the transaction that begins on the result sees one catalog and one set of storag
 the undoing of a failed statement know of no difference. At commit the two part again: events of objects with negative ids stay out of the
 log (`model.event.is_temporary`), and what the transaction's editor has of such objects is what the session owns from then on (`kept`).
 
+The last join is remembered, so an idle session with such objects holds on to the state that it read last.
+
 Nothing of it is written anywhere, and no other session sees it. Temporary tables have no history: versions that were superseded are
 forgotten at commit.
 """
