@@ -149,11 +149,14 @@ def _refuse_commit(session: orm.Session) -> None:
 
 @event.listens_for(orm.Session, "after_transaction_end")
 def _end(session: orm.Session, transaction: Any) -> None:
-    """The connection is given back, so that sessions in the past must ask for it again."""
-    if transaction.parent is None and not isinstance(session, PastSession):
-        for past in _of(session):
+    """The connection is given back, so that sessions in the past must ask for it again; those without objects in use are forgotten."""
+    held = session.info.get(_KEY)
+    if held and transaction.parent is None:
+        for key, past in list(held.items()):
             past.forget_changes()
             past.commit()
+            if not past.identity_map:
+                del held[key]
 
 
 # as_of(Entity, t) and versions(Entity) among what is selected

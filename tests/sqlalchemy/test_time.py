@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,32 @@ def test_past_objects_load_on_after_a_commit_and_not_after_the_end(engine: sa.En
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     with orm.Session(engine) as session:
         assert session.scalars(NAMES, execution_options={"as_of": FIRST}).all() == ["ann"]
+
+
+def test_sessions_of_the_past_without_objects_are_forgotten(engine: sa.Engine) -> None:
+    with orm.Session(engine) as session:
+        kept = session.scalars(sa.select(Author), execution_options={"as_of": FIRST}).one()
+        for moment in (SECOND, THIRD):
+            for author in session.scalars(sa.select(Author), execution_options={"as_of": moment}):
+                assert author is not kept
+        del author
+        gc.collect()
+        session.commit()
+        assert list(session.info.values()) == [{(int, FIRST): es.past_session(session, FIRST)}]
+        assert [book.title for book in kept.books] == ["a", "b"]
+
+
+def test_options_of_a_session(engine: sa.Engine) -> None:
+    try:
+        session = orm.Session(engine, execution_options={"as_of": FIRST})
+    except TypeError:
+        pytest.skip("Session(execution_options=…) came with SQLAlchemy 2.1")
+    with session:
+        assert [author.name for author in session.scalars(sa.select(Author))] == ["ann"]
+        assert session.scalars(NAMES).all() == ["ann"]
+        session.add(Author(name="new"))
+        with pytest.raises(sa.exc.InvalidRequestError, match="it cannot flush"):
+            session.commit()
 
 
 def test_query_and_scoped_session(engine: sa.Engine) -> None:
