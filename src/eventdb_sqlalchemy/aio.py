@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
+import inspect
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,8 +147,10 @@ class AsyncConnection(AdaptedConnection):
         kind = AsyncStreamingCursor if server_side else AsyncCursor
         return kind(self._worker, self._connection.cursor(**options))
 
-    def attribute(self, **told: Any) -> None:
-        self._worker(lambda: self._connection.attribute(**told))
+    def execute(self, operation: str, parameters: Any = ()) -> AsyncCursor:
+        cursor = self.cursor()
+        cursor.execute(operation, parameters)
+        return cursor
 
     def commit(self) -> None:
         self._worker(self._connection.commit)
@@ -178,17 +182,12 @@ class AsyncConnection(AdaptedConnection):
     def isolation_level(self, value: str) -> None:
         self._worker(setattr, self._connection, "isolation_level", value)
 
-    @property
-    def in_transaction(self) -> bool:
-        return bool(self._connection.in_transaction)
-
-    @property
-    def closed(self) -> bool:
-        return bool(self._connection.closed)
-
-    @property
-    def InterfaceError(self) -> Any:
-        return self._connection.InterfaceError
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the driver's; its methods run in the thread."""
+        value = getattr(self._connection, name)
+        if not inspect.ismethod(value):
+            return value
+        return lambda *arguments, **options: self._worker(functools.partial(value, *arguments, **options))
 
 
 class EventDBExecutionContextAio(EventDBExecutionContext):

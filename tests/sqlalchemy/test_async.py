@@ -277,6 +277,24 @@ def test_disposing_closes_connections_and_memory_lasts_as_the_engine() -> None:
     asyncio.run(test())
 
 
+def test_what_is_done_to_each_new_connection() -> None:
+    async def test() -> None:
+        engine = sa_asyncio.create_async_engine("eventdb+aio://")
+
+        @sa.event.listens_for(engine.sync_engine, "connect")
+        def prepare(connection: Any, record: Any) -> None:
+            assert connection.execute("SELECT 1 + ?", (2,)).fetchall() == [(3,)]
+            connection.create_function("twice", 1, lambda text: text * 2, returns="text")
+            assert not connection.closed
+            connection.rollback()
+
+        async with engine.connect() as connection:
+            assert await connection.scalar(sa.select(sa.func.twice("ab"))) == "abab"
+        await engine.dispose()
+
+    asyncio.run(test())
+
+
 def test_one_url_serves_both() -> None:
     assert sa_asyncio.create_async_engine("eventdb://").dialect.driver == "aio"
     assert sa.create_engine("eventdb://").dialect.driver == "eventdb"
