@@ -179,6 +179,32 @@ def test_over_a_change_of_the_table(db: Any, change: str) -> None:
     assert not any(word in bodies for word in (b"Ada", b"Countess", b"Lady", b"Cid", b"11", b"33"))
 
 
+def test_a_table_that_was_dropped_and_brought_back(db: Any) -> None:
+    """Its rows are the same ones, whatever name they had then."""
+    db.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT)")
+    db.execute("INSERT INTO p VALUES (1, 'Ada'), (2, 'Bob'), (3, 'Eve')")
+    db.execute("UPDATE p SET name = 'Countess' WHERE id = 1")
+    db.execute("DELETE FROM p WHERE id = 3")
+    db.execute("DROP TABLE p")
+    db.execute("FLASHBACK TABLE p TO BEFORE DROP")
+    db.execute("UPDATE p SET name = 'Lady' WHERE id = 1")
+    db.execute("INSERT INTO p VALUES (3, 'Evelyn')")
+    assert db.execute("ERASE FROM p WHERE name IN ('Ada', 'Eve')").rowcount == 2
+    assert {row[:2] for row in history(db, "p")} == {(2, "Bob")}
+    bodies = b"".join(record.body for record in db.database.log.read())
+    assert not any(word in bodies for word in (b"Ada", b"Countess", b"Lady", b"Eve"))
+
+
+def test_a_key_that_is_used_again_after_a_rewrite(db: Any) -> None:
+    db.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT, v TEXT)")
+    db.execute("INSERT INTO p VALUES (1, 'Ada', '1'), (2, 'Bob', '2')")
+    db.execute("DELETE FROM p WHERE id = 1")
+    db.execute("ALTER TABLE p ALTER COLUMN v TYPE INTEGER USING v::INTEGER")
+    db.execute("INSERT INTO p VALUES (1, 'Countess', 3)")
+    assert db.execute("ERASE FROM p WHERE name = 'Ada'").rowcount == 1
+    assert {row[1] for row in history(db, "p")} == {"Bob"}
+
+
 def test_a_history_that_cannot_be_cast(db: Any) -> None:
     """What has no form in the present type is NULL to the condition: the row is found by its other columns."""
     db.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT, v TEXT)")

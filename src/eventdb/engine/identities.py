@@ -3,7 +3,8 @@
 A row is known by its primary key. Where its key changed, the log holds the old one and the new one; where the table was rewritten (another
 type, another key), the new rows stand in the order of the old ones. So the history of a row is a chain of *places*, a place being
 (storage, key, epoch): the epoch counts how often a row moved away from that key or to it, since a key that a row has left may be given to
-another. A key that is used again after a DELETE is the same row.
+another. A key that is used again after a DELETE is the same row, also over a rewrite that leaves keys as they are, and in a table that was
+dropped and brought back.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ class Identities:
         """Take the next event, one of transaction `number`."""
         if isinstance(event, TableCreated | TableAltered):
             if event.table.id in self._followed:
+                old = self._tables.get(event.table.id)
+                if old is not None and old.storage != event.table.storage:  # dropped, and brought back with the rows it had
+                    self._same_keys(old, event.table, True)
                 self._tables[event.table.id] = event.table
         elif isinstance(event, TableRewritten):
             if event.table.id in self._followed:
@@ -64,9 +68,21 @@ class Identities:
         data = self._state.tables[old.storage]
         before = [key for leaf in data.live.leaves() for key in leaf.keys]  # the storage was closed there: these are its rows to this day
         after = self.keys(event) or ()
+        if old.key == new.key and all(old.by_id[i].datatype == new.by_id[i].datatype for i in old.key):
+            self._same_keys(old, new, False)
         if len(before) == len(after):
             for key, new_key in zip(before, after, strict=True):
                 self._link((old.storage, key, self._epoch(old.storage, key)), (new.storage, new_key, 0))
+
+    def _same_keys(self, old: Table, new: Table, live: bool) -> None:
+        """What has a key in the new storage is the row that had it in the old one: past rows, and with `live` those it ended with."""
+        data = self._state.tables[old.storage]
+        parts = data.shape.versions.parts
+        keys = {parts(version)[0] for leaf in data.past.leaves() for version in leaf.keys}
+        if live:
+            keys.update(key for leaf in data.live.leaves() for key in leaf.keys)
+        for key in keys:
+            self._link(self.place(old.storage, key), (new.storage, key, 0))
 
     def _link(self, one: Place, other: Place) -> None:
         self.links.setdefault(one, []).append(other)
