@@ -7,8 +7,9 @@ rest goes through `parameters.adapt`.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from eventdb.errors import InterfaceError, UndefinedParameter, WrongParameterCount
@@ -91,6 +92,26 @@ def ordered(keys: Sequence[int | str], values: Any) -> Parameters:
     if len(given) != len(keys):
         raise WrongParameterCount(f"the statement has {len(keys)} {_parameters(len(keys))}, but {len(given)} {_were(len(given))} given")
     return given
+
+
+def ordered_rows(keys: Sequence[int | str], rows: Iterable[Any]) -> list[Parameters]:
+    """`ordered` for many rows, fast for tuples and dictionaries."""
+    width = len(keys)
+    if width and isinstance(keys[0], int):
+        return [row if type(row) is tuple and len(row) == width else ordered(keys, row) for row in rows]
+    if width < 2:
+        return [ordered(keys, row) for row in rows]
+    pick = itemgetter(*keys)
+
+    def picked(row: Any) -> Parameters:
+        if type(row) is dict:
+            try:
+                return pick(row)  # type: ignore[no-any-return]
+            except KeyError:
+                pass  # `ordered` names it
+        return ordered(keys, row)
+
+    return [picked(row) for row in rows]
 
 
 def _were(count: int) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine.binding import adapted, adapted_rows, ordered
+from eventdb.engine.binding import adapted, adapted_rows, ordered, ordered_rows
 from eventdb.engine.commit import Request, history_changed
 from eventdb.engine.control import Control, moment_of
 from eventdb.engine.database import Database
@@ -250,12 +250,7 @@ class Session(Control):
         node = statement.node
         if not isinstance(node, ast.Insert | ast.Update | ast.Delete | ast.Merge):
             raise ProgrammingError("executemany() runs INSERT, UPDATE, DELETE and MERGE only")
-        keys = statement.keys
-        width = len(keys)
-        if width and isinstance(keys[0], int):
-            given = [row if type(row) is tuple and len(row) == width else ordered(keys, row) for row in rows]
-        else:
-            given = [ordered(keys, row) for row in rows]
+        given = ordered_rows(statement.keys, rows)
         if not given:
             return Result(rowcount=0)
         try:
