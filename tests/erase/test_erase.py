@@ -139,6 +139,29 @@ def test_what_lived_inside_one_transaction_goes_with_its_row(db: Any) -> None:
     assert b"other" in bodies
 
 
+def test_values_that_were_there_for_a_moment(db: Any) -> None:
+    """The condition meets rows as they were between two changes of one transaction, also one that never was a version."""
+    db.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT)")
+    db.execute("INSERT INTO p VALUES (9, 'Old')")
+    db.execute("ALTER TABLE p ADD COLUMN more TEXT DEFAULT 'm'")
+    db.execute("BEGIN")
+    db.execute("INSERT INTO p (id, name) VALUES (1, 'first'), (2, 'kept')")
+    db.execute("UPDATE p SET name = 'second' WHERE id = 1")
+    db.execute("UPDATE p SET name = 'third', id = 3 WHERE id = 1")
+    db.execute("INSERT INTO p (id, name) VALUES (4, 'flying')")
+    db.execute("DELETE FROM p WHERE id = 4")
+    db.execute("UPDATE p SET name = 'between' WHERE id = 9")
+    db.execute("UPDATE p SET name = 'New' WHERE id = 9")
+    db.execute("COMMIT")
+    assert db.execute("ERASE FROM p WHERE name = 'nowhere'").rowcount == 0
+    assert db.execute("ERASE FROM p WHERE name = 'second'").rowcount == 1
+    assert db.execute("ERASE FROM p WHERE name = 'flying'").rowcount == 1
+    assert db.execute("ERASE FROM p WHERE name = 'between' AND more = 'm'").rowcount == 1
+    assert history(db, "p", "id, name") == [(2, "kept", 4, None)]
+    bodies = b"".join(record.body for record in db.database.log.read())
+    assert not any(word in bodies for word in (b"first", b"second", b"third", b"flying", b"between", b"Old", b"New"))
+
+
 def test_tables_without_a_key(db: Any) -> None:
     """Rows are told apart by their hidden ids, which are not given out again."""
     db.execute("CREATE TABLE p (name TEXT)")

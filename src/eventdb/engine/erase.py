@@ -18,6 +18,7 @@ from eventdb.engine import constraints, system_tables
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.identities import Gone, Identities, Place
+from eventdb.engine.passing import Passing
 from eventdb.engine.results import Result
 from eventdb.engine.rewriting import CommitLock, Conflicted, check_alone, rewrite
 from eventdb.engine.transaction import Transaction
@@ -110,10 +111,7 @@ class _Erasure:
             raise WrongObjectType(f'"{target.name}" is a temporary table', hint="It has no history: use DELETE.").at(node.table.position)
         prepared = compiler.prepare_targets(env, target, node.alias, (), node.where, (), (), None, versions=1)
         execution = _Versions(session, present, None, (*PRESENT, (0, state.number)))
-        execution.versions = AllVersions(state, target, execution)  # type: ignore[assignment]
-        found = [row[0][-1] for row in fetched(prepared, execution, adapted(values, prepared.parameters, session.timezone))]
-        if not found:
-            return
+        execution.versions = versions = AllVersions(state, target, execution)  # type: ignore[assignment]
         followed = {target.id}
         self._followed = followed
         pending = [target]
@@ -123,11 +121,14 @@ class _Erasure:
                     followed.add(ref.table.id)
                     pending.append(ref.table)
         self._identities = identities = Identities(state, followed)
+        passing = Passing(state, target, identities, execution)
         for record in session.database.log.read(0, state.number):
-            if b"RowsUpdated" in record.body or b"Table" in record.body:  # nothing else moves a row
-                for event in decode_body(record.body):
-                    identities.follow(record.header.number, event)
-        self.matched = self._add(target, [identities.place_at(*place) for place in found])
+            body = record.body
+            if b"RowsUpdated" in body or b"Table" in body or b"RowsDeleted" in body:  # nothing else moves a row, or changes it twice
+                passing.follow(record.header.number, decode_body(body))
+        versions.passing = passing.found
+        found = [row[0][-1] for row in fetched(prepared, execution, adapted(values, prepared.parameters, session.timezone))]
+        self.matched = self._add(target, [place[:3] if len(place) > 3 else identities.place_at(*place) for place in found])
 
     def _add(self, table: Table, places: Sequence[Place]) -> int:
         rows = self._identities.connected(places)

@@ -114,6 +114,14 @@ class Identities:
         normal = key_normalizer(table)
         return list(event.keys) if normal is None else list(map(normal, event.keys))
 
+    def table(self, table_id: int) -> Table:
+        """A table that is followed, as it is defined behind the last event."""
+        return self._tables[table_id]
+
+    def new_keys(self, event: RowsUpdated) -> list[Key]:
+        """The keys of the rows of an update, after it."""
+        return _new_keys(self._tables[event.table_id], event)
+
     def storage(self, event: Event) -> int:
         """The storage that an event of rows is about."""
         return event.table.storage if isinstance(event, TableRewritten) else self._tables[event.table_id].storage  # type: ignore[union-attr]

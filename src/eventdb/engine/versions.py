@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +16,8 @@ from eventdb.storage.state import State
 
 Origin = tuple[int, Key, int]
 """(storage, key there, transaction that began it)."""
+PassingRow = tuple[tuple[int, Key, int], Row]
+"""A row that was no version, with its place (see `identities`)."""
 
 
 class AllVersions:
@@ -28,6 +31,8 @@ class AllVersions:
         self._state = state
         self._table = table
         self._execution = execution
+        self.passing: Sequence[PassingRow] = ()
+        """Rows that were no versions, to be met by `versions` too; their origin is their place and None."""
         self.storages: dict[int, Table] = {}
         for _, catalog in state.catalogs:
             known = catalog.tables.get(table.id)
@@ -40,7 +45,7 @@ class AllVersions:
     def versions(self, first: int, last: int, key: Key = None) -> Iterator[Sequence[Version]]:
         """All versions, those of earlier storages first; with `key` those that have it."""
         slots = self._table.key_slots
-        for origin, end, row in self.all():
+        for origin, end, row in chain(self.all(), (((*place, None), row[0], row) for place, row in self.passing)):
             if key is not None:
                 own = row[slots[0]] if len(slots) == 1 else tuple([row[slot] for slot in slots])
                 if own is not key and own != key:
@@ -56,7 +61,7 @@ class AllVersions:
         for storage, definition in self.storages.items():
             data = self._state.tables[storage]
             full, parts, closed = data.shape.full, data.shape.versions.parts, data.closed_at
-            lay = None if storage == self._table.storage else _layout(definition, self._table, self._execution)
+            lay = None if storage == self._table.storage else layout_of(definition, self._table, self._execution)
             for leaf in data.past.leaves():
                 for version, row in zip(leaf.keys, leaf.vals, strict=True):
                     key, end = parts(version)
@@ -69,7 +74,7 @@ class AllVersions:
                         yield (storage, key, row[0]), closed, row if lay is None else lay(row)
 
 
-def _layout(old: Table, new: Table, execution: Any) -> Callable[[Row], Row]:
+def layout_of(old: Table, new: Table, execution: Any) -> Callable[[Row], Row]:
     """What makes a row of an earlier storage one of the present shape."""
     values: list[Callable[[Row], Any]] = [_null] * (new.width - 1)
     for column in new.columns:
