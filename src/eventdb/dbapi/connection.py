@@ -484,10 +484,11 @@ class Connection:
         Raises InvalidParameterValue, SnapshotTooOld (retention gave up that transaction).
         """
         from eventdb.engine import digests
+        from eventdb.engine.undisturbed import undisturbed
 
         with self.lock:
             self.session.check_open()
-            return digests.digest(self.database, transaction).as_json()
+            return undisturbed(self.database, lambda: digests.digest(self.database, transaction).as_json(), bool)
 
     def proof(self, transaction: int, digest: Mapping[str, Any] | None = None, *, body: bool = False) -> dict[str, Any]:
         """A proof, as a JSON value, that a transaction is in the log that a digest is of (None: one of now), for `eventdb.check_proof` or a
@@ -497,18 +498,20 @@ class Connection:
         was erased).
         """
         from eventdb.engine import digests
+        from eventdb.engine.undisturbed import undisturbed
 
         with self.lock:
             self.session.check_open()
-            return digests.inclusion_proof(self.database, transaction, digest, body)
+            return undisturbed(self.database, lambda: digests.inclusion_proof(self.database, transaction, digest, body), bool)
 
     def consistency_proof(self, older: Mapping[str, Any], newer: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A proof, as a JSON value, that the log of one digest goes on the log of an older one. Raises as `proof`."""
         from eventdb.engine import digests
+        from eventdb.engine.undisturbed import undisturbed
 
         with self.lock:
             self.session.check_open()
-            return digests.consistency_proof(self.database, older, newer)
+            return undisturbed(self.database, lambda: digests.consistency_proof(self.database, older, newer), bool)
 
     # copies
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from eventdb.errors import InvalidParameterValue
+from eventdb.engine.undisturbed import undisturbed
+from eventdb.errors import InvalidParameterValue, OperationalError
 from eventdb.model import clock
 from eventdb.model.transaction import UTC, microseconds_of
 from eventdb.storage import backup as backups
@@ -18,18 +21,26 @@ if TYPE_CHECKING:
     from eventdb.engine.database import Database
 
 Path = str | os.PathLike[str]
+_SECONDS = 30.0
+_PAUSE = 0.05
 
 
 def backup(database: Database, path: str, files: Files | None = None) -> backups.Backup:
     """As `Connection.backup`. No snapshot is written by this process meanwhile."""
     with database.snapshots_at_rest():
-        return backups.backup(database.log, lambda n: database.refresh().time_of(n), database.path, path, files or database.files)
+        log, source, files = database.log, database.path, files or database.files
+        return undisturbed(database, lambda: backups.backup(log, _times(database), source, path, files))
 
 
 def export_file(database: Database, path: str, files: Files | None = None) -> transfer.Transferred:
     """As `Connection.export_file`."""
     with database.snapshots_at_rest():
-        return transfer.export_file(database.log, lambda n: database.refresh().time_of(n), database.path, path, files or database.files)
+        log, source, files = database.log, database.path, files or database.files
+        return undisturbed(database, lambda: transfer.export_file(log, _times(database), source, path, files))
+
+
+def _times(database: Database) -> Callable[[int], int | None]:
+    return lambda number: database.refresh().time_of(number)
 
 
 def import_file(path: Path, target: Path, *, _files: Files | None = None) -> transfer.Transferred:
@@ -47,7 +58,14 @@ def restore(source: Path, target: Path, *, to: Any = None, _files: Files | None 
     The restored database is the same log, cut; what is committed to it goes another way from there. Raises CannotConnect (no database at
     `source`; something at `target`), InvalidParameterValue (no such moment), SnapshotTooOld, DataCorrupted.
     """
-    return restoring.restore(os.fspath(source), os.fspath(target), _moment(to), _files)
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return restoring.restore(os.fspath(source), os.fspath(target), _moment(to), _files)
+        except OperationalError as error:
+            if not error.retryable or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)  # another process is erasing values from the source
 
 
 def _moment(to: Any) -> restoring.Moment:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.constraints import parent_exists, reference_values
-from eventdb.engine.digests import compare, digest_from
+from eventdb.engine.digests import Digest, compare, digest_from
 from eventdb.engine.execution import Execution
+from eventdb.engine.undisturbed import undisturbed
 from eventdb.errors import Error
 from eventdb.model.schema import Check, Column, ForeignKey, Table
 from eventdb.sql.definition.rows import Code, environment_for
@@ -32,8 +33,14 @@ def verify(session: Session, digest: Any = None, progress: Progress | None = Non
     Others may go on writing meanwhile; what they commit is not looked at. Takes memory for a second copy of the state.
     """
     began = time.perf_counter()
-    database = session.database
     kept = [digest_from(one) for one in ([] if digest is None else [digest] if isinstance(digest, Mapping) else digest)]
+    found = undisturbed(session.database, lambda: _verified(session, kept, progress), lambda made: made.ok)
+    found.duration = time.perf_counter() - began
+    return found
+
+
+def _verified(session: Session, kept: list[Digest], progress: Progress | None) -> Verification:
+    database = session.database
     state = database.refresh()
     with database.snapshots_at_rest() as store:
         found = storage.verify(database.log, state, store, progress)
@@ -45,7 +52,6 @@ def verify(session: Session, digest: Any = None, progress: Progress | None = Non
         if progress is not None:
             progress("constraints", done, len(tables))
         _Constraints(session, state, table, found).check()
-    found.duration = time.perf_counter() - began
     return found
 
 

@@ -301,14 +301,17 @@ class _Copy:
         """What to make of bytes that no finished run has copied: those of an interrupted one are kept or cut off; the size that is left."""
         if have <= part.size and same_bytes(data.read, copy.read, known, have):
             return have
-        if next(self._records(copy, max(known, HEADER_SIZE), have), None) is not None and known:
+        if next(self._records(copy, max(known, HEADER_SIZE), have), None) is None:
+            copy.truncate(known)
+            copy.sync()
+            return known
+        mine = self._records(data, HEADER_SIZE, part.size)
+        if any(header != next(mine, None) for header in self._records(copy, HEADER_SIZE, have)):
             raise ObjectNotInPrerequisiteState(
                 f"the backup at {self._target!r} has transactions of its own: {part.name} goes on differently from offset {known}",
                 hint="Somebody has written to the backup. Make another one, at another path.",
             )
-        copy.truncate(known)
-        copy.sync()
-        return known
+        return have  # bodies were replaced since the interrupted run
 
     def _records(self, data: Bytes, begin: int, end: int) -> Iterator[bytes]:
         """The headers of whole records between two offsets of a segment."""

@@ -7,11 +7,12 @@ import os
 import zlib
 from collections.abc import Callable
 
-from eventdb.errors import CannotConnect, DataCorrupted, InvalidParameterValue, SnapshotTooOld
+from eventdb.errors import CannotConnect, DataCorrupted, Error, InvalidParameterValue, SnapshotTooOld
 from eventdb.model.record import Record
 from eventdb.storage.copying import check_receipt, copy_file, copy_snapshots, log_path_of, new_directory, pieces, side_files
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain
+from eventdb.storage.log.base import Unavailable
 from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.reading import segments
 from eventdb.storage.log.segment import HEADER_SIZE, End, items, name_of
@@ -64,9 +65,22 @@ def restore(source: str, target: str, to: Moment = None, files: Files | None = N
         if number < log.head:
             for record in log.read(log.first - 1, number):
                 check_receipt(record, number)
-        with new_directory(files, target) as partial:
-            time = _fill(files, source, partial, log, number)
+        before = log.rewritten
+        try:
+            with new_directory(files, target) as partial:
+                time = _fill(files, source, partial, log, number)
+                _check_undisturbed(log, before)
+        except Error:
+            _check_undisturbed(log, before)
+            raise
     return Restored(os.path.abspath(target), number, time)
+
+
+def _check_undisturbed(log: DirectoryLog, before: int) -> None:
+    """Raises Unavailable where bodies were replaced while they were copied, so that the copy may be half of before and half of after."""
+    log.refresh()
+    if log.rewritten != before:
+        raise Unavailable(f"transaction {log.rewritten} erased values from {log.path!r} while it was copied")
 
 
 def _fill(files: Files, source: str, partial: str, log: DirectoryLog, number: int) -> int | None:
