@@ -475,3 +475,49 @@ def test_an_error_leaves_no_gap(shop: eventdb.Connection, monkeypatch: pytest.Mo
         next(feed)
     monkeypatch.setattr(shop.database.log, "read", original)
     assert [t.number for t in feed] == [4, 5, 6, 7, 8]
+
+
+def test_what_was_erased_is_not_shown(tmp_path: Path) -> None:
+    """Neither by a new feed nor by one that is under way."""
+    connection = eventdb.connect(tmp_path / "db", autocommit=True, allow_erase=True)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    connection.execute("INSERT INTO t VALUES (1, 'secret'), (2, 'plain')")
+    connection.execute("UPDATE t SET v = 'secret too' WHERE id = 1")
+    connection.execute("UPDATE t SET v = 'plain too' WHERE id = 2")
+    feed = connection.subscribe(after=0, timeout=0)
+    fork = connection.fork()
+    waiting = fork.subscribe(timeout=5)
+    next(feed)
+    connection.execute("ERASE FROM t WHERE id = 1")
+    for transactions in (feed, connection.changes(after=1)):
+        shown = [(t.number, c.before, c.after) for t in transactions for c in t]
+        assert shown == [(2, None, {"id": 2, "v": "plain"}), (4, {"id": 2, "v": "plain"}, {"id": 2, "v": "plain too"})]
+    with pytest.raises(errors.ConnectionDoesNotExist, match="fork again"):
+        next(waiting)
+    fork.close()
+    connection.close()
+
+
+def test_what_retention_gave_up(tmp_path: Path) -> None:
+    connection = eventdb.connect(tmp_path / "db", autocommit=True)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    connection.execute("CREATE TABLE u (id INTEGER PRIMARY KEY)")
+    connection.execute("INSERT INTO t VALUES (1, 'a')")
+    connection.execute("INSERT INTO u VALUES (1)")
+    connection.execute("UPDATE t SET v = 'b'")
+    connection.execute("UPDATE t SET v = 'c'")
+    connection.execute("CREATE SUBSCRIPTION late AFTER TRANSACTION 2")
+    connection.execute("DELETE HISTORY FROM t BEFORE SYSTEM_TIME TRANSACTION 5")
+    assert [(t.number, c.before, c.after) for t in connection.changes(after=5, tables=["t"]) for c in t] == [
+        (6, {"id": 1, "v": "b"}, {"id": 1, "v": "c"})
+    ]
+    for feed in (connection.changes(after=2), connection.subscribe("late", timeout=0)):
+        with pytest.raises(errors.SnapshotTooOld, match='the history of table "t" begins at transaction 5'):
+            list(feed)
+    assert [t.number for t in connection.changes(after=2, tables=["u"])] == [4]
+    with pytest.raises(errors.SnapshotTooOld):
+        list(connection.fork(3).execute("SELECT * FROM t"))
+    fork = connection.fork(5)
+    assert fork.execute("SELECT v FROM t").fetchall() == [("b",)]
+    fork.close()
+    connection.close()

@@ -74,6 +74,7 @@ class Subscription:
                 return True
             if self._is_over():
                 return False
+            self._connection.session.check_open()
             try:
                 found = self._feed.next()
                 if found is None and wait > 0:

@@ -65,6 +65,8 @@ class Feed:
         Raises SnapshotTooOld where the log no longer has what comes next, DataCorrupted.
         """
         while True:
+            if self._database.head.rewritten != self._state.rewritten:
+                self._records = None  # values were erased: what was read before must not be shown any more
             if self._records is None and not self._begin(until):
                 return None
             records, self._records = self._records, None
