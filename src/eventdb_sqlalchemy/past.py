@@ -239,6 +239,8 @@ def _entity_of(expression: Any) -> _Entity | None:
     if inspected is None or not getattr(inspected, "is_aliased_class", False):
         return None
     of = inspected.selectable
+    if isinstance(of, selectable.Alias) and isinstance(of.element, selectable.TableClause):
+        return None
     tables = parts(of)
     if tables:
         return _Entity(expression, tables)
@@ -255,10 +257,32 @@ def _in_time(of: Any) -> bool:
     return any(isinstance(element, SystemTime) for element in visitors.iterate(of))
 
 
+def _refuse_options(statement: Any) -> None:
+    """Relationships of present objects must not be filled from tables in time, which would make past objects present ones."""
+    for option in statement._with_options:
+        for element in getattr(option, "context", ()):
+            for token in element.path.path[1:]:
+                if getattr(token, "is_aliased_class", False) and _in_time(token.selectable):
+                    raise exc.InvalidRequestError(
+                        f"a relationship cannot be loaded from {token.mapper.class_.__name__} in time; select the objects"
+                        " beside each other, or the whole statement with the option as_of"
+                    )
+
+
 def _execute_with_entities(context: Any) -> Any:
-    statement = context.statement
-    if not context.is_select or not isinstance(statement, selectable.Select):
+    statement = getattr(context.statement, "_resolved", context.statement)  # what a lambda_stmt() stands for
+    if not context.is_select:
         return None
+    if isinstance(statement, orm.FromStatement):
+        if isinstance(statement.element, elements.ClauseElement) and _in_time(statement.element):
+            raise exc.InvalidRequestError(
+                "objects cannot be selected from a statement with tables in time; select columns, or as_of(Class, …)"
+            )
+        return None
+    if not isinstance(statement, selectable.Select):
+        return None
+    if statement._with_options:
+        _refuse_options(statement)
     described = statement.column_descriptions
     entities = {place: found for place, one in enumerate(described) if (found := _entity_of(one["expr"])) is not None}
     if not entities:
@@ -280,5 +304,7 @@ def _execute_with_entities(context: Any) -> Any:
 
     names = [one["name"] for one in described]
     made: Any = ChunkedIteratorResult(SimpleResultMetaData(names), chunks, raw=result.raw)
+    if len(plan) == 1:  # what Query asks for
+        made._attributes = made._attributes.union({"is_single_entity": True, "filtered": True})
     size = context.execution_options.get("yield_per")
     return made.yield_per(size) if size else made

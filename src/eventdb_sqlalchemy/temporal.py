@@ -150,15 +150,15 @@ _Make = Callable[[Any, str | None], SystemTime]
 
 def _over(of: Any, name: str | None, make: _Make, single: bool = False) -> Any:
     """A table in time, or an alias of a mapped class to one."""
+    from eventdb_sqlalchemy import past
+
+    past.watch_statements()
     inspected = sa.inspect(of, raiseerr=False)
     mapper = getattr(inspected, "mapper", None)
     if inspected is None or mapper is None:
         return _selectable(coercions.expect(roles.FromClauseRole, of), name, make, single)
     from sqlalchemy import orm
 
-    from eventdb_sqlalchemy import past
-
-    past.watch_statements()
     told = name
     if inspected.is_aliased_class and name is None:
         told = name = inspected.name

@@ -461,6 +461,18 @@ def test_what_cannot_be_an_object_of_the_past(engine: sa.Engine) -> None:
         with pytest.raises(sa.exc.InvalidRequestError, match="from a subquery of the past"):
             session.execute(sa.select(orm.aliased(Author, inner)))
         assert session.execute(sa.select(inner.c.name)).all() == [("ann",)]
+        table = es.as_of(Author.__table__, FIRST)
+        with pytest.raises(sa.exc.InvalidRequestError, match="from a statement with tables in time"):
+            session.execute(sa.select(Author).from_statement(sa.select(table)))
+        assert orm.object_session(session.scalars(sa.select(orm.aliased(Author, table))).one()) is not session
+        alias = orm.aliased(Author, table)
+        assert orm.object_session(session.scalars(sa.lambda_stmt(lambda: sa.select(alias))).one()) is not session
+        book = es.as_of(Book, FIRST)
+        for option in (orm.contains_eager(Author.books.of_type(book)), orm.selectinload(Author.books.of_type(book))):
+            with pytest.raises(sa.exc.InvalidRequestError, match="cannot be loaded from Book in time"):
+                session.execute(sa.select(Author).join(book, book.author_id == Author.id).options(option))
+        assert session.query(es.as_of(Author, FIRST)).all()[0].name == "ann"
+        assert set(session) <= set(session.scalars(sa.select(Author)))
         with pytest.raises(sa.exc.InvalidRequestError, match="must be a value"):
             session.execute(sa.select(es.as_of(Author, sa.func.now())))
         parameter = es.as_of(Author, sa.bindparam("t", type_=sa.Integer))
