@@ -251,6 +251,11 @@ def _entity_of(expression: Any) -> _Entity | None:
     return None
 
 
+def _is_alias(column: Any) -> bool:
+    """Whether a part of what is selected is an aliased class as a whole; cheap, since every statement is asked."""
+    return isinstance(column, selectable.FromClause) and getattr(column._annotations.get("parententity"), "is_aliased_class", False)
+
+
 def _in_time(of: Any) -> bool:
     from sqlalchemy.sql import visitors
 
@@ -283,6 +288,8 @@ def _execute_with_entities(context: Any) -> Any:
         return None
     if statement._with_options:
         _refuse_options(statement)
+    if not any(_is_alias(column) for column in statement._raw_columns):
+        return None
     described = statement.column_descriptions
     entities = {place: found for place, one in enumerate(described) if (found := _entity_of(one["expr"])) is not None}
     if not entities:
