@@ -59,13 +59,14 @@ def erase(session: Session, node: ast.Erase, statement: Statement, values: tuple
     while True:
         with CommitLock(session, "ERASE"):
             database.catch_up()
-            work = _Erasure(session, database.head)
+            state = database.head  # the one that is looked through: reading may meanwhile learn of transactions of other processes
+            work = _Erasure(session, state)
             work.match(node, statement, values)
             if not work.gone:
                 return Result(rowcount=0)
             work.follow_references()
             try:
-                rewrite(database, session, database.head, work.events_of, work.finish, "ERASE")
+                rewrite(database, session, state, work.events_of, work.finish, "ERASE")
             except Conflicted:
                 continue
             session.total_changes += work.matched

@@ -71,11 +71,12 @@ def _run(session: Session, wanted: Callable[[State], Horizons], dry_run: bool, p
     while True:
         with CommitLock(session, "DELETE HISTORY"):
             database.catch_up()
-            trim = _Trim(session, database.head, wanted(database.head))
+            state = database.head
+            trim = _Trim(session, state, wanted(state))
             if not trim.horizons:
                 return Result(rowcount=0)
             try:
-                rewrite(database, session, database.head, trim.events_of, trim.finish, "DELETE HISTORY")
+                rewrite(database, session, state, trim.events_of, trim.finish, "DELETE HISTORY")
             except Conflicted:
                 continue
             return Result(rowcount=sum(trim.versions.values()))
