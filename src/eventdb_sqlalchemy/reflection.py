@@ -187,7 +187,7 @@ class Reflection:
         )
         found = self._read(connection, columns, joined, ", c.ordinal_position", asked)
         return {
-            (asked["schema"], table): [_column(row) for row in rows if row["column_name"] is not None] or ReflectionDefaults.columns()
+            (asked["schema"], table): _columns([row for row in rows if row["column_name"] is not None]) or ReflectionDefaults.columns()
             for table, rows in found
         }
 
@@ -267,6 +267,15 @@ class Reflection:
         return {(asked["schema"], table): ReflectionDefaults.table_options() for table, _ in self._read(connection, "1", "", "", asked)}
 
 
+def _columns(rows: list[Row]) -> list[dict[str, Any]]:
+    """The columns of a table. SQLAlchemy knows one that counts by itself: an identity, else one that takes its default from a sequence."""
+    made = [_column(row) for row in rows]
+    counting = [c for c in made if "identity" in c] or [c for c in made if (c["default"] or "").lower().startswith("nextval(")]
+    for column in counting[:1]:
+        column["autoincrement"] = True
+    return made
+
+
 def _column(row: Row) -> dict[str, Any]:
     default = row["column_default"]
     identity = row["is_identity"] == "YES"
@@ -275,7 +284,7 @@ def _column(row: Row) -> dict[str, Any]:
         "type": reflected_type(row),
         "nullable": row["is_nullable"] == "YES",
         "default": default,
-        "autoincrement": identity or (default is not None and default.lower().startswith("nextval(")),
+        "autoincrement": False,
         "comment": row["column_comment"],
     }
     if identity:
