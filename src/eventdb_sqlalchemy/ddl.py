@@ -121,7 +121,7 @@ class EventDBTypeCompiler(compiler.GenericTypeCompiler):
         return f"{word}{'' if precision is None else f'({precision})'} {'WITH' if type_.timezone else 'WITHOUT'} TIME ZONE"
 
     def visit_INTERVAL(self, type_: Any, **kw: Any) -> str:
-        return "INTERVAL" if type_.precision is None else f"INTERVAL({type_.precision})"
+        return "INTERVAL" + (f" {type_.fields}" if type_.fields else "") + ("" if type_.precision is None else f"({type_.precision})")
 
     def visit_uuid(self, type_: Any, **kw: Any) -> str:
         return self.visit_UUID(type_, **kw) if type_.native_uuid else super().visit_uuid(type_, **kw)

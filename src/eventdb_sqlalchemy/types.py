@@ -90,12 +90,16 @@ class TIME(sqltypes.TIME):
 
 
 class INTERVAL(NativeForEmulated, sqltypes._AbstractInterval):
-    """INTERVAL. Values are `eventdb.Interval`, a timedelta that knows months; any timedelta can be bound."""
+    """INTERVAL [fields] [(precision)]. Values are `eventdb.Interval`, a timedelta that knows months; any timedelta can be bound.
+
+    `fields`: what it is restricted to, "YEAR TO MONTH" or "DAY TO SECOND" for example; `precision`: digits behind the second's point.
+    """
 
     __visit_name__ = "INTERVAL"
     native = True
 
-    def __init__(self, precision: int | None = None) -> None:
+    def __init__(self, fields: str | None = None, precision: int | None = None) -> None:
+        self.fields = fields
         self.precision = precision
 
     @classmethod
@@ -112,11 +116,9 @@ class INTERVAL(NativeForEmulated, sqltypes._AbstractInterval):
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         def process(value: datetime.timedelta) -> str:
-            months = getattr(value, "months", 0)
-            days = getattr(value, "days", 0)
-            rest = datetime.timedelta(seconds=value.seconds, microseconds=value.microseconds)
-            seconds = rest // datetime.timedelta(microseconds=1)
-            return f"INTERVAL '{months} months {days} days {seconds // 10**6}.{seconds % 10**6:06d} seconds'"
+            months, days = getattr(value, "months", 0), getattr(value, "whole_days", value.days)
+            rest = getattr(value, "time", value - datetime.timedelta(value.days)) // datetime.timedelta(microseconds=1)
+            return f"INTERVAL '{months} months {days} days {rest} microseconds'"
 
         return process
 
@@ -206,5 +208,5 @@ def reflected_type(column: Mapping[str, Any]) -> TypeEngine[Any]:
         made = TIMESTAMP if moment[1] == "timestamp" else TIME
         return made(timezone=moment[2] == "with", precision=precision)
     if name == "interval":
-        return INTERVAL(precision=precision)
+        return INTERVAL(column["interval_type"], precision)
     return _REFLECTED.get(name, sqltypes.NullType)()

@@ -270,6 +270,15 @@ def test_json_is_parsed_by_the_function_given() -> None:
     assert seen == ['{"a": 1}']
 
 
+def test_intervals_of_months_as_literals(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        for value in (eventdb.Interval(14, -3, 5), eventdb.Interval(0, 40, -7), datetime.timedelta(days=-1, microseconds=3)):
+            text = str(sa.select(sa.literal(value, sa.Interval)).compile(engine, compile_kwargs={"literal_binds": True}))
+            found = connection.exec_driver_sql(text).scalar()
+            assert found == value
+            assert found.months == getattr(value, "months", 0)
+
+
 def test_streaming(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         connection.execute(sa.insert(Author), [{"name": str(place)} for place in range(2000)])

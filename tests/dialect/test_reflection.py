@@ -15,7 +15,8 @@ CREATE TABLE shop.owner (id INTEGER PRIMARY KEY, name VARCHAR(30) UNIQUE NULLS N
 CREATE TABLE item (
     a SMALLINT GENERATED ALWAYS AS IDENTITY (START WITH 3 CACHE 7), b BIGINT DEFAULT nextval('number'),
     c NUMERIC(7, 2) DEFAULT 1.5, d CHAR(3),
-    e TIMESTAMP(3) WITH TIME ZONE DEFAULT now(), f TIME WITH TIME ZONE, g INTERVAL, h UUID, i JSON, j BYTEA, k DOUBLE PRECISION, l BOOLEAN,
+    e TIMESTAMP(3) WITH TIME ZONE DEFAULT now(), f TIME WITH TIME ZONE, g INTERVAL DAY TO SECOND(3),
+    h UUID, i JSON, j BYTEA, k DOUBLE PRECISION, l BOOLEAN,
     m INTEGER GENERATED ALWAYS AS (a * 2) STORED, o INTEGER,
     CONSTRAINT item_key PRIMARY KEY (a, b),
     CONSTRAINT item_positive CHECK (c > 0),
@@ -45,7 +46,8 @@ def test_columns(engine: sa.Engine) -> None:
     assert {name: str(column["type"].compile(engine.dialect)) for name, column in columns.items()} == {
         "a": "SMALLINT", "b": "BIGINT", "c": "NUMERIC(7, 2)", "d": "CHAR(3)", "e": "TIMESTAMP(3) WITH TIME ZONE",
         "f": "TIME WITH TIME ZONE",
-        "g": "INTERVAL", "h": "UUID", "i": "JSON", "j": "BYTEA", "k": "DOUBLE PRECISION", "l": "BOOLEAN", "m": "INTEGER", "o": "INTEGER",
+        "g": "INTERVAL DAY TO SECOND(3)",
+        "h": "UUID", "i": "JSON", "j": "BYTEA", "k": "DOUBLE PRECISION", "l": "BOOLEAN", "m": "INTEGER", "o": "INTEGER",
     }  # fmt: skip
     assert columns["a"]["identity"] == {
         "always": True, "start": 3, "increment": 1, "minvalue": 1, "maxvalue": 32767, "cycle": False, "cache": 7,
