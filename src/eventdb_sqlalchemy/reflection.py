@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import exc
 from sqlalchemy.engine import reflection
 from sqlalchemy.engine.reflection import ObjectKind, ObjectScope, ReflectionDefaults
@@ -19,6 +20,8 @@ Found = dict[tuple[str | None, str], Any]
 Row = Any
 _MANY_NAMES = 100
 _TABLE_TYPES = {ObjectKind.TABLE: ("BASE TABLE", "LOCAL TEMPORARY"), ObjectKind.VIEW: ("VIEW",)}
+_SAYS_INCLUDED_TWICE = sqlalchemy.__version__.startswith("2.0.")
+"""Whether the columns that an index includes stand beside its options too."""
 _TEMPORARY = "pg_temp"
 """The schema of what belongs to the connection alone. It comes first where a name is looked up."""
 _OWN_OR_GIVEN = f"({{0}}_schema = :schema OR (:own AND {{0}}_schema = '{_TEMPORARY}'))"
@@ -332,6 +335,8 @@ def _index(rows: list[Row]) -> dict[str, Any]:
     if sorting:
         made["column_sorting"] = sorting
     made["dialect_options"] = options = {"eventdb_include": first["included"]}
+    if _SAYS_INCLUDED_TWICE:
+        made["include_columns"] = first["included"]
     if first["predicate"] is not None:
         options["eventdb_where"] = first["predicate"]
     if not first["nulls_distinct"]:

@@ -76,7 +76,9 @@ def test_keys_and_checks(engine: sa.Engine) -> None:
 
 def test_indexes_views_sequences_comments(engine: sa.Engine) -> None:
     inspector = sa.inspect(engine)
-    assert inspector.get_indexes("item") == [
+    (index,) = inspector.get_indexes("item")
+    assert index.pop("include_columns", ["l"]) == ["l"]  # as 2.0 has it
+    assert [index] == [
         {
             "name": "item_lower", "unique": True, "column_names": [None, "c"], "expressions": ["lower(d)", "c"],
             "column_sorting": {"c": ("nulls_first",)},
