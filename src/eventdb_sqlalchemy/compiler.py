@@ -122,6 +122,10 @@ class EventDBCompiler(compiler.SQLCompiler):
             return f"DISTINCT ON ({', '.join(self.process(column, **kw) for column in select._distinct_on)}) "
         return "DISTINCT " if select._distinct else ""
 
+    def visit_postgresql_distinct_on(self, element: Any, **kw: Any) -> str | None:
+        """The construct by which SQLAlchemy 2.1 says DISTINCT ON, which is PostgreSQL's."""
+        return f"ON ({', '.join(self.process(column, **kw) for column in element._distinct_on)})" if element._distinct_on else None
+
     def limit_clause(self, select: Any, **kw: Any) -> str:
         text = ""
         if select._limit_clause is not None:

@@ -279,6 +279,24 @@ def test_intervals_of_months_as_literals(engine: sa.Engine) -> None:
             assert found.months == getattr(value, "months", 0)
 
 
+def test_distinct_on_as_sqlalchemy_says_it(engine: sa.Engine) -> None:
+    from sqlalchemy.dialects import postgresql
+
+    distinct_on = getattr(postgresql, "distinct_on", None)
+    with engine.connect() as connection:
+        connection.execute(sa.insert(Author), [{"name": name} for name in ("b1", "a1", "b2")])
+        first = sa.func.substring(Author.name, 1, 1)
+        query = sa.select(Author.name).order_by(first, Author.id)
+        query = query.distinct(first) if distinct_on is None else query.ext(distinct_on(first))
+        assert connection.scalars(query).all() == ["a1", "b1"]
+
+
+def test_operators_between_parameters_alone(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        for build, result in ((lambda a, b: a % b, 1), (lambda a, b: a + b, 9), (lambda a, b: a // b, 3), (lambda a, b: a.op("&")(b), 2)):
+            assert connection.scalar(sa.select(build(sa.literal(7), sa.literal(2)))) == result
+
+
 def test_streaming(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         connection.execute(sa.insert(Author), [{"name": str(place)} for place in range(2000)])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from eventdb.errors import AmbiguousFunction, Error, UndefinedFunction
+from eventdb.errors import AmbiguousFunction, Error, IndeterminateDatatype, UndefinedFunction
 from eventdb.model.datatype import (
     BIGINT,
     BOOLEAN,
@@ -42,7 +42,11 @@ _ORDER = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT, Kind.NUMERIC, Kind.REAL, Kin
 Names = tuple[tuple[str, Any], ...]
 
 
-def undefined(operator: str, left: Expr | None, right: Expr, position: int) -> UndefinedFunction:
+def undefined(operator: str, left: Expr | None, right: Expr, position: int) -> UndefinedFunction | IndeterminateDatatype:
+    """The error for an operator that these types do not have; a parameter that nothing gives a type might have the right one."""
+    for side in (left, right):
+        if isinstance(side, UntypedParameter) and side.index not in side.environment.nulls:
+            return indeterminate(side)
     before = f"{left.datatype.kind.value} " if left is not None else ""
     return UndefinedFunction(
         f"operator does not exist: {before}{operator} {right.datatype.kind.value}", position=position,
