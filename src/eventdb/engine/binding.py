@@ -75,6 +75,11 @@ def ordered(keys: Sequence[int | str], values: Any) -> Parameters:
             raise WrongParameterCount(f"the statement has no parameters, but {len(values)} {_were(len(values))} given")
         return ()
     if isinstance(keys[0], str):
+        if type(values) is dict:
+            try:
+                return tuple([values[key] for key in keys])
+            except KeyError:
+                pass
         if not isinstance(values, Mapping):
             raise InterfaceError(f"the statement has named parameters: pass a mapping, not {type(values).__name__}")
         for key in keys:
