@@ -273,9 +273,9 @@ class Reflection:
 def _columns(rows: list[Row]) -> list[dict[str, Any]]:
     """The columns of a table. SQLAlchemy knows one that counts by itself: an identity, else one that takes its default from a sequence."""
     made = [_column(row) for row in rows]
-    counting = [c for c in made if "identity" in c] or [c for c in made if (c["default"] or "").lower().startswith("nextval(")]
-    for column in counting[:1]:
-        column["autoincrement"] = True
+    if not any("identity" in column for column in made):
+        for column in [c for c in made if (c["default"] or "").lower().startswith("nextval(")][:1]:
+            column["autoincrement"] = True
     return made
 
 
@@ -287,7 +287,7 @@ def _column(row: Row) -> dict[str, Any]:
         "type": reflected_type(row),
         "nullable": row["is_nullable"] == "YES",
         "default": default,
-        "autoincrement": False,
+        "autoincrement": identity,
         "comment": row["column_comment"],
     }
     if identity:
