@@ -102,8 +102,8 @@ def test_snapshots(connection: eventdb.Connection, tmp_path: Path) -> None:
 
 # condition, parameters → the most records that may be read for it
 TRANSACTIONS: list[tuple[str, tuple[Any, ...], int]] = [
-    (f"number = {MANY}", (), 1), ("number = ?", (7,), 1), ("number IN (5, 9, 195)", (), 6), (f"number > {MANY - 5}", (), 6),
-    ("? <= number AND number < ?", (100, 103), 4), ("number BETWEEN 20 AND 24", (), 5), ("number < 4 AND number > 1", (), 4),
+    (f"number = {MANY}", (), 1), ("number = ?", (7,), 1), ("number IN (5, 9, 195)", (), 6), (f"number > {MANY - 5}", (), 5),
+    ("? <= number AND number < ?", (100, 103), 3), ("number BETWEEN 20 AND 24", (), 5), ("number < 4 AND number > 1", (), 2),
     ("number = NULL", (), 0), ("number > 5 AND number < 3", (), 0), ("number = 1000", (), 0), ("number IN (3, NULL)", (), 1),
     ("number = 5 OR number = 6", (), MANY), ("number = (SELECT 5)", (), MANY), ("number % 2 = 0", (), MANY),
     ("number > 190.5", (), MANY), ("number = 5 AND number = 6", (), 0),

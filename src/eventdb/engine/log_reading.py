@@ -6,6 +6,7 @@ single numbers, to the transactions that touched certain tables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +65,13 @@ class Log:
             self.only(int(value) for value in values if value is not None and value == int(value))
         elif values[0] is None:
             self.between(1, 0)
-        elif operator in (">", ">="):
-            self.between(int(values[0]), self.high)
         else:
-            self.between(self.low, int(values[0]))
+            # a bound that is left out is not read either: it may be the one large transaction
+            bound = math.floor(values[0])
+            if operator in (">", ">="):
+                self.between(bound + (operator == ">"), self.high)
+            else:
+                self.between(self.low, bound - (operator == "<" and bound == values[0]))
 
     def _bounded_by_time(self, operator: str, value: Any) -> None:
         if value is None:
