@@ -56,7 +56,12 @@ def _table_changes(execution: Execution, table: SystemTable, last: int | None, l
         raise InvalidParameterValue(f"the span from transaction {after} to transaction {until} ends before it begins")
     if after + 1 < log.low and after < until:
         raise SnapshotTooOld(f"transaction {after + 1} is no longer in the log, which begins with transaction {log.low}")
-    table_id = _id(between)
+    looked_at = between.new or between.old
+    assert looked_at is not None
+    table_id = looked_at.id
+    if between.first is not None:
+        log.database.head.check_horizon(looked_at, after)
+    after = max(after, log.database.head.horizons.get(table_id, 0))
     log.between(after + 1, until)
     log.bound("transaction", "committed_at")
     log.restrict((table_id,))
@@ -74,12 +79,6 @@ def _table_changes(execution: Execution, table: SystemTable, last: int | None, l
             values = known[1]
             before, now = (nothing if row is None else values(row) for row in (change.before, change.after))
             yield (header.number, change.position, *who, change.operation, *before, *now)
-
-
-def _id(between: Between) -> int:
-    table = between.new or between.old
-    assert table is not None
-    return table.id
 
 
 def layout(table: Table, columns: Sequence[Column], execution: Any) -> Callable[[Row], Values]:
