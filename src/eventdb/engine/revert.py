@@ -185,11 +185,6 @@ class _Revert:
         for index in self._created("indexes"):
             if not index.constraint and index.table_id in self._before.tables:
                 self._remove(index)
-        for index in self._gone_or_changed("indexes"):
-            if index.id in self._after.indexes and index.id in txn.catalog.indexes:
-                self._unchanged(index)
-                self._free(index)
-                txn.apply(IndexCreated(index))
         for sequence in self._gone_or_changed("sequences"):
             self._sequence_back(sequence)
         altered = [table for table in self._gone_or_changed("tables") if table.id in self._after.tables]
@@ -205,6 +200,11 @@ class _Revert:
             self.restored += bring_back(txn, table, self._number, None, self._env, at=self._number - 1)
         for table in altered:
             self._table_back(table)
+        for index in self._gone_or_changed("indexes"):
+            if index.id in self._after.indexes and index.id in txn.catalog.indexes:
+                self._unchanged(index)
+                self._free(index)
+                txn.apply(IndexCreated(index))
 
     def _schemas_back(self) -> None:
         txn = self._txn
@@ -283,7 +283,8 @@ class _Revert:
             txn.apply(SequenceAdvanced(sequence.id, last))
 
     def _free(self, item: Relation) -> None:
-        if self._txn.catalog.find(item.schema, item.name) is not None:
+        found = self._txn.catalog.find(item.schema, item.name)
+        if found is not None and found.id != item.id:
             raise DuplicateTable(f'cannot revert transaction {self._number}: relation "{item.name}" already exists')
 
     def _table_back(self, before: Table) -> None:
