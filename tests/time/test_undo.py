@@ -541,3 +541,11 @@ def test_what_a_dropped_table_refers_to(connection: eventdb.Connection) -> None:
         connection.execute("FLASHBACK TABLE c TO BEFORE DROP")
     connection.executescript("INSERT INTO p VALUES (1); FLASHBACK TABLE c TO BEFORE DROP")
     assert ask(connection, "SELECT * FROM c") == [(1, 1)]
+    connection.executescript(
+        "CREATE SEQUENCE q; CREATE TABLE d (id INTEGER DEFAULT nextval('q'), n INTEGER); INSERT INTO d (n) VALUES (7); DROP TABLE d; DROP SEQUENCE q"  # noqa: E501
+    )
+    with pytest.raises(errors.UndefinedTable) as missing:
+        connection.execute("FLASHBACK TABLE d TO BEFORE DROP")
+    assert 'default of column "id"' in missing.value.message
+    connection.executescript("CREATE SEQUENCE q START WITH 5; FLASHBACK TABLE d TO BEFORE DROP; INSERT INTO d (n) VALUES (8)")
+    assert ask(connection, "SELECT * FROM d ORDER BY n") == [(1, 7), (5, 8)]

@@ -27,6 +27,7 @@ from eventdb.model.record import replace
 from eventdb.model.schema import TEMPORARY_SCHEMA, ForeignKey, Index, Table, Unique
 from eventdb.sql.definition.names import creation_schema, find_table, spelled, split, unused
 from eventdb.sql.environment import Environment, SystemTable
+from eventdb.sql.modification.defaults import default_expression
 from eventdb.sql.modification.making import row_types
 from eventdb.sql.parser import ast
 
@@ -135,6 +136,7 @@ def bring_back(
     _sequences_back(txn, before, table, dropped)
     made = _made(txn, before, replace(table, name=name))
     txn.apply(TableCreated(made[0]))
+    _check_defaults(made[0], replace(env, catalog=txn.catalog), position)
     if rows:
         txn.apply(RowsInserted(table.id, row_types(table), rows))
     for index in made[1]:
@@ -157,6 +159,18 @@ def _check_references(txn: Transaction, table: Table, env: Environment, position
             raise UndefinedColumn(
                 f'constraint "{key.name}" of table "{table.name}" refers to a key of table "{parent.name}" that is no longer there'
             ).at(position, env.text)
+
+
+def _check_defaults(table: Table, env: Environment, position: int) -> None:
+    """Raise where a default takes values of a sequence that is gone."""
+    for column in table.columns:
+        if column.default is not None:
+            try:
+                default_expression(column, env)
+            except UndefinedTable as error:
+                raise UndefinedTable(f'default of column "{column.name}" of table "{table.name}": {error.message}').at(
+                    position, env.text
+                ) from None
 
 
 def _unique_index(catalog: Catalog, parent: Table, key: ForeignKey) -> bool:
