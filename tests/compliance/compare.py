@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 _OUTCOMES = ("passed", "skipped", "failed", "errors")
 _SUITE = "from sqlalchemy.testing.suite import *\n"
 _CONFTEST = """import pytest
@@ -34,9 +34,9 @@ default = sqlite:///:memory:
 """
 
 
-def outcome(folder: Path, *arguments: str) -> dict[str, int]:
-    """How many tests of the folder passed, were skipped, failed."""
-    command = [sys.executable, "-m", "pytest", "-q", ".", *arguments]
+def outcome(folder: Path, tests: str, *arguments: str) -> dict[str, int]:
+    """How many tests passed, were skipped, failed, with the folder's setup.cfg."""
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "setup.cfg", tests, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr
     print(f"{folder.name} {' '.join(arguments)}: {last}", file=sys.stderr)
@@ -66,10 +66,10 @@ def main() -> None:
         work = Path(name)
         sqlite = sqlite_folder(work)
         runs = {
-            "eventdb, in memory": outcome(HERE),
-            "eventdb, on a file": outcome(HERE, "--dburi", f"eventdb:///{work / 'suite.eventdb'}?durability=none"),
-            "SQLite, in memory": outcome(sqlite),
-            "SQLite, on a file": outcome(sqlite, "--dburi", "sqlite:///suite.db"),
+            "eventdb, in memory": outcome(ROOT, "tests/compliance"),
+            "eventdb, on a file": outcome(ROOT, "tests/compliance", "--dburi", f"eventdb:///{work / 'suite.eventdb'}?durability=none"),
+            "SQLite, in memory": outcome(sqlite, "."),
+            "SQLite, on a file": outcome(sqlite, ".", "--dburi", "sqlite:///suite.db"),
         }
     print(f"| SQLAlchemy {sqlalchemy.__version__} | {' | '.join(_OUTCOMES)} |\n|---|{'---|' * len(_OUTCOMES)}")
     for title, counts in runs.items():

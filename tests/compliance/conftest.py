@@ -1,6 +1,6 @@
 """SQLAlchemy's own test suite, in a pytest session of its own, since its plugin takes the session over:
 
-    python -m pytest -q tests/compliance
+    python -m pytest -q -c setup.cfg tests/compliance
 """
 
 import pytest
