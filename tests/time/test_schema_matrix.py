@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import eventdb
+from eventdb_sqlalchemy import as_of as table_as_of
 
 SETUP = [
     "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c TEXT DEFAULT 'd', n INTEGER)", "CREATE INDEX t_b ON t (b)",
@@ -115,7 +117,8 @@ class History:
 
     def __init__(self, change: Change) -> None:
         self.change = change
-        self.connection = connection = eventdb.connect(":memory:", autocommit=True)
+        self.name = f":memory:matrix {change.name}"
+        self.connection = connection = eventdb.connect(self.name, autocommit=True)
         self.seen: list[dict[str, Seen]] = []
         self.plans: list[str] = []
         self._look()
@@ -342,9 +345,44 @@ def _unchanged(h: History, a: int, b: int, one: Row, other: Row, names: tuple[st
     return mapped == tuple(other[n] for n in names)
 
 
+def through_sqlalchemy(h: History) -> None:
+    """An engine pinned to each transaction answers as was seen then; tables reflected there have the columns of then, and can be read at
+    that moment from the present."""
+    engine = sa.create_engine(f"eventdb:///{h.name}")
+    with engine.connect() as present:
+        for number in range(1, h.end + 1):
+            with engine.execution_options(as_of=number).connect() as past:
+                for kind, query in QUERIES.items():
+                    for t in NAMES:
+                        assert _through(past, query.format(t=t, at="")) == _plain(h.seen[number][f"{kind} {t}"]), (kind, t, number)
+                for t in NAMES:
+                    seen = h.seen[number][f"rows {t}"]
+                    if len(seen) == 3:
+                        table = sa.Table(t, sa.MetaData(), autoload_with=past)
+                        then = table_as_of(table, number)
+                        rows = [row[:-1] for row in seen[2]]
+                        assert tuple(table.c.keys()) == seen[0][:-1]
+                        assert [tuple(row) for row in past.execute(sa.select(table).order_by(table.c.id))] == rows
+                        assert [tuple(row) for row in present.execute(sa.select(then).order_by(then.c.id))] == rows
+    engine.dispose()
+
+
+def _through(connection: sa.Connection, query: str) -> Seen:
+    try:
+        result = connection.exec_driver_sql(query)
+        return tuple(result.keys()), [tuple(row) for row in result]
+    except sa.exc.DBAPIError as error:
+        return (type(error.orig).__name__,)
+
+
+def _plain(seen: Seen) -> Seen:
+    return seen if len(seen) == 1 else (seen[0], seen[2])
+
+
 KINDS: dict[str, Callable[[History], None]] = {
     "as of before": as_of("before"), "as of between": as_of("between"), "as of after": as_of("after"), "all": all_versions, "from .. to": from_to,  # noqa: E501
     "between": between, "changes": changes, "diff": diff, "view": everywhere("view"), "join": everywhere("join", "subquery"), "index": index,  # noqa: E501
+    "sqlalchemy": through_sqlalchemy,
 }  # fmt: skip
 
 
