@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from eventdb.engine.database import in_use, open_shared
 from eventdb.engine.settings import seconds
 from eventdb.errors import CannotConnect, DuplicateDatabase, InvalidCatalogName, ObjectInUse, ReadOnlyTransaction
-from eventdb.storage.files import Files
+from eventdb.storage.copying import remove_tree
 from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def drop_database(session: Session, node: ast.DropDatabase) -> None:
         gone = path + _DROPPED
         files.rename(path, gone)
     files.sync_directory(os.path.dirname(path))
-    _remove(files, gone)
+    remove_tree(files, gone)
 
 
 def _path(session: Session, node: ast.CreateDatabase | ast.DropDatabase) -> str:
@@ -64,13 +64,3 @@ def _path(session: Session, node: ast.CreateDatabase | ast.DropDatabase) -> str:
     if not name or "\0" in name or name.startswith(":memory:"):
         raise CannotConnect(f"{name!r} is no path of a database", position=node.position)
     return os.path.realpath(name)
-
-
-def _remove(files: Files, path: str) -> None:
-    for name in files.list(path):
-        inner = os.path.join(path, name)
-        if files.is_directory(inner):
-            _remove(files, inner)
-        else:
-            files.remove(inner)
-    files.remove_directory(path)
