@@ -1,6 +1,6 @@
 """CREATE DATABASE and DROP DATABASE: whole databases by the path of their directory, from a session of another one.
 
-Neither is part of a transaction: they take effect at once. DROP is the one statement that forgets: the log goes with the database.
+Neither is part of a transaction: they take effect at once. DROP forgets everything: the log goes with the database.
 """
 
 from __future__ import annotations
