@@ -85,7 +85,7 @@ by {{ version.actor or "nobody in particular" }}
 <a href="{{ url_for('listing', as_of=version.transaction) }}">transaction {{ version.transaction }}</a></small>
 {% if version.reason %}<br><em>{{ version.reason }}</em>{% endif %}
 {% if version.operation != "delete" %}{% for name in version.changed|sort if name not in ("id", "customer_id") %}
-<br>{{ name }}: {% if before %}<del>{{ before[name] }}</del> {% endif %}<ins>{{ version[name] }}</ins>{% endfor %}{% endif %}
+<br>{{ name }}: {% if before %}<del>{{ before[name]|shown }}</del> {% endif %}<ins>{{ version[name]|shown }}</ins>{% endfor %}{% endif %}
 </li>{% endfor %}</ol>
 {% if contract %}<form method="post"><label>Monthly <input name="monthly" value="{{ contract.monthly }}" required></label>
 <label>Ends <input type="date" name="ends" value="{{ contract.ends or '' }}"></label><label>You <input name="user" required></label>
@@ -100,6 +100,7 @@ def make_app(url: str) -> flask.Flask:
     Base.metadata.create_all(engine)
     app = flask.Flask(__name__)
     app.extensions["engine"] = engine
+    app.template_filter("shown")(lambda value: "nothing" if value is None else value)
 
     @app.get("/")
     def listing() -> str:
