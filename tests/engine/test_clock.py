@@ -206,3 +206,16 @@ def test_a_python_datetime_that_knows_its_zone_keeps_its_fold() -> None:
         found = connection.execute("SELECT CAST(? AS TIMESTAMPTZ)", (given,)).fetchone()[0]
         assert found == datetime.datetime(2024, 11, 3, hour, 30, tzinfo=UTC)
     connection.close()
+
+
+def test_erasure_and_retention_go_by_the_same_clock(at: Callable[[int], None], tmp_path: Path) -> None:
+    """Their transactions too are later than the ones before them, and else at the time that the clock says."""
+    connection = eventdb.connect(tmp_path / "db", autocommit=True, allow_erase=True)
+    connection.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER); INSERT INTO t VALUES (1, 1), (2, 2); UPDATE t SET x = 3")
+    at(START + HOUR)
+    connection.execute("ERASE FROM t WHERE id = 1")
+    at(START - HOUR)
+    connection.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 4")
+    times = [microseconds_of(time) for (time,) in connection.execute("SELECT committed_at FROM eventdb.transactions ORDER BY number")]
+    assert times[-2:] == [START + HOUR, START + HOUR + 1]
+    connection.close()

@@ -18,13 +18,13 @@ import datetime
 import functools
 import itertools
 import os
-import time
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import changes as walking
 from eventdb.errors import InvalidParameterValue, UndefinedTable
+from eventdb.model import clock
 from eventdb.model.datatype import DataType, Kind
 from eventdb.model.event import Event
 from eventdb.model.schema import SYSTEM_SCHEMA, Table
@@ -310,7 +310,7 @@ class Change:
         `ts_ms`, `ts_us` (now, when it is made; the commit time stands in `source`) and `transaction`. A change of the schema has no `op`
         but `schema_change` with `operation`, `object_type`, `schema`, `name`, `description`, `definition`."""
         transaction, header = self.transaction, self.transaction.header
-        now = time.time_ns() // 1000
+        now = clock.now()
         made: dict[str, Any]
         if self._layout is not None:
             plain = self._layout.plain

@@ -13,7 +13,6 @@ fail with 40001). Other processes do the same when they meet the transaction.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from eventdb.engine.provenance import merged
 from eventdb.engine.settings import seconds
 from eventdb.engine.transaction import Transaction
 from eventdb.errors import Error, IOFailure, LockNotAvailable, ObjectNotInPrerequisiteState
+from eventdb.model import clock
 from eventdb.model.event import BodiesRewritten, Event
 from eventdb.storage.codec import decode_body, encode_body
 from eventdb.storage.log.base import Conflict, Proposal, Record
@@ -114,7 +114,7 @@ class _Work:
         self.editor = state.edit(state.number + 1)
         for event in events:
             self.editor.apply(event)
-        self.time = max(time.time_ns() // 1000, (state.time_of(state.number) or 0) + 1)
+        self.time = max(clock.now(), (state.time_of(state.number) or 0) + 1)
         return Proposal(self.txid, encode_body(events), self.time, self._provenance)
 
 
