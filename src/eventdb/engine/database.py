@@ -339,10 +339,11 @@ def register(database: Database, name: str) -> None:
         _registry[name, False] = database
 
 
-def is_open(path: str | os.PathLike[str]) -> bool:
-    """Whether this process has the database at that path open for writing."""
+def is_open(path: str | os.PathLike[str], *, for_writing: bool = False) -> bool:
+    """Whether this process has the database at that path open, in whatever way or `for_writing`."""
+    real = os.path.realpath(path)
     with _registry_lock:
-        return (os.path.realpath(path), False) in _registry
+        return (real, False) in _registry or (not for_writing and (real, True) in _registry)
 
 
 def open_shared(name: Any, *, read_only: bool = False, files: Files | None = None, **log_options: Any) -> Database:
@@ -367,12 +368,6 @@ def open_shared(name: Any, *, read_only: bool = False, files: Files | None = Non
             database = Database(name, path, files or Files(), read_only, key, **log_options)
             _registry[key] = database
         return database.acquire()
-
-
-def in_use(path: str) -> bool:
-    """Whether a connection of this process has the database at that real path open."""
-    with _registry_lock:
-        return any(key[0] == path for key in _registry)
 
 
 def _after_fork() -> None:

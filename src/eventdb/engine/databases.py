@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from eventdb.engine.database import in_use, open_shared
+from eventdb.engine.database import is_open, open_shared
 from eventdb.engine.settings import seconds
 from eventdb.errors import CannotConnect, DuplicateDatabase, InvalidCatalogName, ObjectInUse, ReadOnlyTransaction
 from eventdb.storage.copying import remove_tree
@@ -44,7 +44,7 @@ def drop_database(session: Session, node: ast.DropDatabase) -> None:
         if node.if_exists:
             return
         raise InvalidCatalogName(f'database "{node.name}" does not exist', position=node.position)
-    if in_use(path):
+    if is_open(path):
         raise ObjectInUse(f'database "{node.name}" is open', hint="Close its connections, and dispose of engines.", position=node.position)
     strange = sorted(set(files.list(path)) - {LOG, SNAPSHOTS, LOCK})
     if strange:

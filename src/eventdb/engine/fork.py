@@ -61,7 +61,7 @@ def open_fork(name: Any, moment: Any, zone: datetime.tzinfo, files: Files | None
     Raises what `open_shared` and `moment_from_python` raise.
     """
     text = os.fspath(name) if isinstance(name, os.PathLike) else name
-    read_only = isinstance(text, str) and not text.startswith(MEMORY) and not is_open(text)
+    read_only = isinstance(text, str) and not text.startswith(MEMORY) and not is_open(text, for_writing=True)
     origin = open_shared(name, read_only=read_only, files=files)
     try:
         head = origin.refresh()

@@ -8,7 +8,7 @@ from typing import Any
 from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, DataType
 from eventdb.model.record import Record
 from eventdb.model.schema import Table
-from eventdb.sql.compiler.prepare import _assigned, _compiled, _guarded
+from eventdb.sql.compiler.prepare import _assigned, _guarded, _targets
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.bound import Case, Column, Comparison, Constant, Expr, IsNull, Logical
 from eventdb.sql.parser import ast
@@ -48,7 +48,6 @@ def prepare_merge_rows(
         joined, there, here = _joined(binder, scope, statement, target, given)
         branch = _branch(binder, scope, branches, joined, len(given.columns), len(given.sources), there, here)
         number = next(binder.numbers)
-        node: plan.Node = plan.Project(joined.plan, number, (branch,))
         outputs: list[Expr] = [Column(INTEGER, number, 0)]
         for place, item in enumerate(branches):
             scope.item = _visible(item.when, joined, len(given.columns), len(given.sources))
@@ -58,10 +57,7 @@ def prepare_merge_rows(
                 outputs.append(Case(value.datatype, ((chosen, value),), None))
         scope.item = joined
         outputs += [settled(binder.expression(name, scope, "RETURNING")) for name in extra]
-        if tables:
-            node = plan.CommonTables(node, tuple(tables))
-        names = tuple(f"column{i + 1}" for i in range(len(outputs)))
-        return _compiled(binder, plan.BoundQuery(node, tuple(outputs), names), target.plan, True)
+        return _targets(binder, plan.Project(joined.plan, number, (branch,)), outputs, tables, target.plan)
 
     result: PreparedQuery = _guarded(work, env)
     return result

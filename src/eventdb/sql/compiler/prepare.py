@@ -77,10 +77,7 @@ def prepare_targets(
         if where is not None:
             node = plan.Filter(node, conjuncts(binder.condition(where, scope, "WHERE")))
         exprs = [_assigned(binder, node_, scope, datatype) for node_, datatype in zip(outputs, want, strict=True)]
-        if tables:
-            node = plan.CommonTables(node, tuple(tables))
-        names = tuple(f"column{i + 1}" for i in range(len(exprs)))
-        return _compiled(binder, plan.BoundQuery(node, tuple(exprs), names), target.plan, True)
+        return _targets(binder, node, exprs, tables, target.plan)
 
     result: PreparedQuery = _guarded(work, env)
     return result
@@ -217,6 +214,14 @@ def _parameters(environment: Environment) -> tuple[DataType, ...]:
 def _function(source: str, g: Generator, name: str = "run") -> Any:
     exec(compile_source(source, "<plan>"), g.names)
     return g.names[name]
+
+
+def _targets(binder: Binder, node: plan.Node, exprs: Sequence[Expr], tables: Sequence[Any], target: plan.Node) -> PreparedQuery:
+    """The query for rows of a write: the stored row of `target`, then `exprs` over `node`, with the common tables that it began with."""
+    if tables:
+        node = plan.CommonTables(node, tuple(tables))
+    names = tuple(f"column{i + 1}" for i in range(len(exprs)))
+    return _compiled(binder, plan.BoundQuery(node, tuple(exprs), names), target, True)
 
 
 def _compiled(binder: Binder, bound: plan.BoundQuery, target: plan.Node | None, optimise: bool) -> PreparedQuery:
