@@ -36,6 +36,7 @@ from eventdb.model.event import (
 )
 from eventdb.model.record import Record
 from eventdb.model.schema import Relation, Table
+from eventdb.storage.eras import Eras
 from eventdb.storage.index import IndexKeys
 from eventdb.storage.readers import LiveTable
 from eventdb.storage.table import Shape, TableData
@@ -188,7 +189,7 @@ class Draft:
     def _table_created(self, event: TableCreated) -> None:
         table = event.table
         self._put(table)
-        self._touched[table.storage] = TableData(self._token, table.storage, self._shape(table), touched=Ascending())
+        self._touched[table.storage] = TableData(self._token, table.storage, self._shape(table), touched=Ascending(), eras=Eras(0))
 
     def _table_altered(self, event: TableAltered) -> None:
         self._put(event.table)
@@ -201,7 +202,7 @@ class Draft:
             raise InternalError(f'table "{table.name}" is rewritten, but not into a new storage')
         self._edit(old.storage).close(self.number)
         self._put(table)
-        data = self._touched[table.storage] = TableData(self._token, table.storage, self._shape(table), touched=Ascending())
+        data = self._touched[table.storage] = TableData(self._token, table.storage, self._shape(table), touched=Ascending(), eras=Eras(0))
         data.insert(self.number, event.rows)
         for index in self.catalog.indexes_of(table.id):
             data.create_index(index.id, self.number)

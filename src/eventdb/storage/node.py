@@ -20,10 +20,9 @@ class PageReference(Protocol):
 
 
 class Leaf:
-    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none. `seen`: what a reader found on a page
-    that nobody will edit any more, and wants to find again (see `readers.PastTable`)."""
+    """A page of entries. `ref` says where the page lies in a snapshot, None while it lies in none."""
 
-    __slots__ = ("keys", "owner", "ref", "seen", "vals")
+    __slots__ = ("keys", "owner", "ref", "vals")
     kids = None
     shared = False
 
@@ -32,7 +31,6 @@ class Leaf:
         self.keys = keys
         self.vals = vals
         self.ref: PageReference | None = None
-        self.seen: tuple[int, list[Any]] | None = None
 
     def copy(self, owner: object) -> Leaf:
         return Leaf(owner, self.keys[:], self.vals[:])
@@ -85,7 +83,6 @@ class LazyLeaf(Leaf):
             raise AttributeError(name)
         assert self.ref is not None
         self.keys, self.vals = self.ref.load_leaf()
-        self.seen = None
         self.__class__ = Leaf  # type: ignore[assignment]
         return getattr(self, name)
 

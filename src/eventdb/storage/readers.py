@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from math import floor
 from operator import itemgetter
 from typing import Any
 
 from eventdb.errors import InternalError
 from eventdb.model.schema import Table
 from eventdb.model.value import MAX_KEY
-from eventdb.storage.btree import Leaf, Slice, Tree
+from eventdb.storage.btree import Slice, Tree
 from eventdb.storage.flat import Flat, flat
 from eventdb.storage.index import Entry, IndexData
 from eventdb.storage.table import TableData, row_key
@@ -27,16 +26,14 @@ Version = tuple[int | None, Row]
 Beside = dict[int, list[Any]]
 """By the identity of a leaf's list of entries: [that list, the rows that they lead to or None, how many are to be asked for until then]."""
 
-_MANY = 4
-"""With so many past versions a row, a scan of the past seeks from row to row and does not look at each version."""
 _first = itemgetter(0)
 _ROWS_PER_LEAF = 128
 _SINGLE = 4
-_FIRST_BATCH = 32
-_BATCH = 512
+FIRST_BATCH = 32
+BATCH = 512
 
 
-class _Reader:
+class Reader:
     """What readers of the present and of the past share: padding, bounds, versions."""
 
     __slots__ = ("_data", "_normal", "_table", "_tails", "_width", "get")
@@ -83,7 +80,7 @@ class _Reader:
         closed = data.closed_at
         versions = data.shape.versions
         ends, of, position = versions.ends, versions.of, row_key(self._table)
-        for part, past_low, past_high in _windows(data.live, None, None, False, False, False, versions.bound):
+        for part, past_low, past_high in windows(data.live, None, None, False, False, False, versions.bound):
             found: list[Version] = []
             order: list[Any] = []
             for keys, vals, i, j in data.past.slices(past_low, past_high, False, True):
@@ -140,7 +137,7 @@ class _Reader:
         return list(zip([end for end, _ in found], self._padded([row for _, row in found]), strict=True))
 
 
-class LiveTable(_Reader):
+class LiveTable(Reader):
     """A table now."""
 
     __slots__ = ("_beside", "_flat", "_until_flat")
@@ -265,7 +262,7 @@ class LiveIndex:
         return rows[i:j]
 
     def batches(
-        self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False, size: int = _FIRST_BATCH
+        self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False, size: int = FIRST_BATCH
     ) -> Iterator[Sequence[Row]]:
         """Rows with low <= entry < high in index order or reversed; a list of at most `size` first, then larger ones."""
         parts = self._tree.slices_reversed(low, high, False, True) if reverse else self._tree.slices(low, high, False, True)
@@ -279,209 +276,14 @@ class LiveIndex:
                     rows = self._part(keys, i, min(i + size, j))
                     i += size
                 yield rows
-                size = min(size * 4, _BATCH)
+                size = min(size * 4, BATCH)
 
     def count(self, low: Entry | None = None, high: Entry | None = None) -> int:
         """About how many entries lie between the bounds."""
         return self._tree.estimate(low, high)
 
 
-class PastTable(_Reader):
-    """A table as it was after transaction `number`.
-
-    What a scan of all rows finds on a page stays with the page until another position is asked for: a second scan at the same position,
-    also after commits that left the page alone, costs what one of the present costs.
-    """
-
-    __slots__ = ("_number", "_unchanging")
-
-    def __init__(self, data: TableData, table: Table, number: int, unchanging: bool = False) -> None:
-        """`unchanging`: nobody will edit these trees."""
-        super().__init__(data, table)
-        self._number = number
-        self._unchanging = unchanging
-        self.get = _getter(data, number) if self._tails is None and self._normal is None else self._get
-
-    def _get(self, key: Key) -> Row | None:
-        if self._normal is not None:
-            key = self._normal(key)
-        row = _getter(self._data, self._number)(key)
-        if row is None or self._tails is None or len(row) >= self._width:
-            return row
-        return row + self._tails[len(row)]
-
-    def row_count(self) -> int:
-        """About how many rows there were: the count of now stands for it."""
-        return self._data.live.count or self._data.past.count
-
-    def get_many(self, keys: Sequence[Key]) -> Sequence[Row]:
-        """The rows of those keys that existed, in the order of `keys`."""
-        get = self.get
-        return [row for key in keys if (row := get(key)) is not None]
-
-    def batches(
-        self, low: Key = None, high: Key = None, low_open: bool = False, high_open: bool = False, reverse: bool = False
-    ) -> Iterator[Sequence[Row]]:
-        """Rows between the bounds in key order, in lists."""
-        low, high = self._bounds(low, high)
-        data, number = self._data, self._number
-        order = row_key(self._table)
-        alive = self._alive()
-        for part, past_low, past_high in _windows(data.live, low, high, low_open, high_open, reverse, data.shape.versions.bound):
-            rows = [] if part is None else [row for row in part[1][part[2] : part[3]] if row[0] <= number]
-            if part is None:
-                slices = data.past.slices_reversed if reverse else data.past.slices
-                for keys, vals, i, j in slices(past_low, past_high, False, True):
-                    rows = alive(keys[i:j], vals[i:j], number)
-                    if rows:
-                        yield self._padded(rows[::-1] if reverse else rows)
-                continue
-            known = len(rows)
-            for keys, vals, i, j in data.past.slices(past_low, past_high, False, True):
-                rows += alive(keys[i:j], vals[i:j], number)
-            if known and len(rows) > known:
-                rows.sort(key=order)
-            if rows:
-                yield self._padded(rows[::-1] if reverse else rows)
-
-    def unordered(self) -> Iterator[Sequence[Row]]:
-        """All rows in any order, in lists: those that are still live, then those that have gone since."""
-        for tree, alive in ((self._data.live, _begun), (self._data.past, self._alive())):
-            for leaf in tree.leaves():
-                rows = self._found(leaf, alive)
-                if rows:
-                    yield self._padded(rows)
-
-    def _found(self, leaf: Leaf, alive: Callable[[Sequence[Any], Sequence[Row], int], list[Row]]) -> list[Row]:
-        number = self._number
-        rows = leaf.vals  # first, for that loads a page
-        seen = leaf.seen
-        if seen is not None and seen[0] == number:
-            return seen[1]
-        found = alive(leaf.keys, rows, number)
-        if self._unchanging:
-            leaf.seen = (number, found)
-        return found
-
-    def _alive(self) -> Callable[[Sequence[Any], Sequence[Row], int], list[Row]]:
-        data = self._data
-        versions = data.shape.versions
-        return versions.seek_alive if data.past.count > _MANY * data.live.count else versions.alive
-
-    def index(self, index_id: int) -> PastIndex:
-        """An index of the catalog of that moment. It is complete from its creation on, not before."""
-        index = self._index(index_id)
-        if index.created_at > self._number:
-            raise InternalError(f"index {index_id} was created at transaction {index.created_at}, after {self._number}")
-        return PastIndex(self, index)
-
-
-class PastIndex:
-    """An index as it was: entries of both halves that held at that position."""
-
-    __slots__ = ("_data", "_number", "_rows_of")
-
-    def __init__(self, table: PastTable, data: IndexData) -> None:
-        self._data = data
-        self._number = table._number
-        self._rows_of = table.get_many
-
-    def lookup(self, prefix: tuple[Any, ...]) -> Sequence[Row]:
-        """All rows whose leading components equalled `prefix`, in index order."""
-        number, high = self._number, (*prefix, MAX_KEY)
-        found = [entry for entry, since in zip(*self._data.live.between(prefix, high), strict=True) if since <= number]
-        known = len(found)
-        for piece in self._data.past.slices(prefix, high):
-            found += _held(piece, number)
-        if len(found) > known:
-            found.sort()
-        return self._rows_of([entry[-1] for entry in found])
-
-    def batches(
-        self, low: Entry | None = None, high: Entry | None = None, reverse: bool = False, size: int = _FIRST_BATCH
-    ) -> Iterator[Sequence[Row]]:
-        """Rows with low <= entry < high in index order or reversed; a list of at most `size` first, then larger ones."""
-        data, number = self._data, self._number
-        for part, past_low, past_high in _windows(data.live, low, high, False, True, reverse, _past_of_entry):
-            if part is None:
-                slices = data.past.slices_reversed if reverse else data.past.slices
-                for piece in slices(past_low, past_high, False, True):
-                    yield from self._in_order(_held(piece, number), size, reverse)
-                    size = _BATCH
-                continue
-            keys, vals, i, j = part
-            entries = [entry for entry, since in zip(keys[i:j], vals[i:j], strict=True) if since <= number]
-            known = len(entries)
-            for piece in data.past.slices(past_low, past_high, False, True):
-                entries += _held(piece, number)
-            if len(entries) > known:
-                entries.sort()
-            yield from self._in_order(entries, size, reverse)
-            size = _BATCH
-
-    def _in_order(self, entries: list[Entry], size: int, reverse: bool) -> Iterator[Sequence[Row]]:
-        if reverse:
-            entries = entries[::-1]
-        at = 0
-        while at < len(entries):
-            yield self._rows_of([entry[-1] for entry in entries[at : at + size]])
-            at += size
-            size = min(size * 4, _BATCH)
-
-    def count(self, low: Entry | None = None, high: Entry | None = None) -> int:
-        """About how many entries lay between the bounds: those of now stand for them."""
-        return self._data.live.estimate(low, high) or self._data.past.estimate(low, high)
-
-
-def _held(piece: Slice, number: int) -> list[Entry]:
-    """The entries of a part of a past half that held at `number`, without their start."""
-    keys, vals, i, j = piece
-    return [entry[:-1] for entry, until in zip(keys[i:j], vals[i:j], strict=True) if until > number >= entry[-1]]
-
-
-def _getter(data: TableData, number: int) -> Callable[[Key], Row | None]:
-    """What finds the row of a key at a position: where there are more past versions than rows, among those first."""
-    live, first_past = data.live.get, data.past.count > data.live.count
-    at_or_after, of, key_of = data.past.at_or_after, data.shape.versions.of, data.shape.key_of
-    after = number + 1
-
-    def get(key: Key) -> Row | None:
-        row: Row | None
-        version: Row | None
-        if not first_past:
-            row = live(key)
-            if row is not None and row[0] <= number:
-                return row
-        try:
-            version = at_or_after(of(key, after))
-        except TypeError:
-            # asked for among integers, and no integer
-            try:
-                whole = floor(key)
-            except (TypeError, ValueError, OverflowError):
-                return None
-            return get(whole) if whole == key else None
-        if version is not None and key_of(version) == key:
-            return version if version[0] <= number else None
-        if first_past:
-            row = live(key)
-            if row is not None and row[0] <= number:
-                return row
-        return None
-
-    return get
-
-
-def _begun(_: Sequence[Any], rows: Sequence[Row], number: int) -> list[Row]:
-    return [row for row in rows if row[0] <= number]
-
-
-def _past_of_entry(entry: Entry, after: bool) -> Entry:
-    """The bound in a past half that lies before, or after, all that begins with a live entry."""
-    return (*entry, MAX_KEY) if after else entry
-
-
-def _windows(
+def windows(
     live: Tree, low: Any, high: Any, low_open: bool, high_open: bool, reverse: bool, edge: Callable[[Any, bool], Any]
 ) -> Iterator[tuple[Slice | None, Any, Any]]:
     """Cut a range at the pages of the live half: for each page its part, and the bounds of what belongs beside it in the past half.

@@ -22,7 +22,8 @@ from eventdb.model.schema import Table
 from eventdb.model.transaction import datetime_of
 from eventdb.storage.apply import Draft, Mark
 from eventdb.storage.index import IndexKeys
-from eventdb.storage.readers import LiveTable, PastTable
+from eventdb.storage.past import PastTable
+from eventdb.storage.readers import LiveTable
 from eventdb.storage.table import TableData
 from eventdb.storage.timeline import Timeline
 
@@ -165,8 +166,7 @@ class Editor(Draft):
         self.freeze()
         state = self._state
         for data in self._touched.values():
-            if data.touched is not None:
-                data.touched = data.touched.extended(self.number)
+            data.published(self.number)
         catalogs = state.catalogs
         if self.catalog is not state.catalog:
             catalogs = (*catalogs, (self.number, replace(self.catalog, version=(self.number, 0))))

@@ -4,7 +4,8 @@
     past   (key, end)   → row: versions that were superseded or deleted at transaction `end` (see `versions` for the form of the key)
 
 A version is alive at n if start <= n < end. Only what ends at a later transaction than it began goes to the past, so a row changed
-several times by one transaction makes one version, and one inserted and deleted by the same transaction leaves nothing.
+several times by one transaction makes one version, and one inserted and deleted by the same transaction leaves nothing. What went there is
+noted a second time, in the order of time, for scans of the past (see `eras`).
 
 A `TableData` is edited under its token (see `btree`); `fork` freezes it and gives the copy that the next edit works on.
 """
@@ -24,6 +25,7 @@ from eventdb.model.datatype import Kind
 from eventdb.model.schema import Index, Table
 from eventdb.model.value import NAN_KEY
 from eventdb.storage.btree import Tree
+from eventdb.storage.eras import Eras
 from eventdb.storage.index import EntryRule, IndexData, IndexKeys
 from eventdb.storage.timeline import Ascending
 from eventdb.storage.versions import version_keys
@@ -126,7 +128,10 @@ class TableData:
     `indexes` may hold indexes of an older token: they are forked when they are first edited.
     """
 
-    __slots__ = ("checked", "closed_at", "indexes", "live", "next_row_id", "past", "shape", "storage", "token", "touched")
+    __slots__ = (
+        "_ended", "_ended_count", "checked", "closed_at", "eras", "indexes", "live", "next_row_id", "past", "scanned", "shape", "storage",
+        "token", "touched",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -139,6 +144,7 @@ class TableData:
         next_row_id: int = 1,
         closed_at: int | None = None,
         touched: Ascending | None = None,
+        eras: Eras | None = None,
     ) -> None:
         self.token = token
         self.storage = storage
@@ -150,12 +156,18 @@ class TableData:
         self.closed_at = closed_at
         self.touched = touched
         """The transactions that edited it, or more than those; None where they are not known (a snapshot of an older version)."""
+        self.eras = eras
+        """None where not known: see `Eras`."""
+        self._ended: list[Row] = []
+        self._ended_count = 0
+        self.scanned = False
+        """Whether its past was scanned without eras."""
         self.checked = False
         """Whether `verify.check_state` has seen it."""
 
     def fork(self, token: object) -> TableData:
         """The same content to be edited under another token; this one must not be edited afterwards."""
-        return TableData(
+        copy = TableData(
             token,
             self.storage,
             self.shape,
@@ -165,7 +177,30 @@ class TableData:
             self.next_row_id,
             self.closed_at,
             self.touched,
+            self.eras,
         )
+        copy._ended, copy._ended_count, copy.scanned = self._ended, self._ended_count, self.scanned
+        return copy
+
+    def published(self, number: int) -> None:
+        """Transaction `number`, which edited this, is done."""
+        if self.touched is not None:
+            self.touched = self.touched.extended(number)
+        if self._ended_count:
+            eras = Eras(number) if self.eras is None else self.eras
+            self.eras = eras.extended(number, self.ended(), self.live)
+            self._ended, self._ended_count = [], 0
+
+    def ended(self) -> list[Row]:
+        """The versions that the transaction under way has ended."""
+        return self._ended[: self._ended_count]
+
+    def make_eras(self) -> Eras:
+        """The eras of the whole history, made from the trees, which nobody edits any more."""
+        with collector_asleep(self.past.count):
+            ends = self.shape.versions.ends
+            self.eras = Eras.of(self.live, ((ends(leaf.keys), leaf.vals) for leaf in self.past.leaves()), self.shape.key_of)
+        return self.eras
 
     def without_past(self, token: object) -> TableData:
         """The same content of now, to be edited under another token; what was superseded is forgotten."""
@@ -254,6 +289,7 @@ class TableData:
         vals[i] = after = tuple(row)
         if old[0] != number:
             self.past.put(shape.versions.of(key, number), old)
+            self._note((old,))
         for index, rule in rules:
             index.change(rule.of(before), rule.of(after), key, number)
 
@@ -380,6 +416,7 @@ class TableData:
                     raise self._missing(key)
                 if old[0] != number:
                     self.past.put(shape.versions.of(key, number), old)
+                    self._note((old,))
                 if rules:
                     old = full(old)
                 for index, rule in rules:
@@ -402,6 +439,14 @@ class TableData:
             keys = [key for key, row in zip(keys, rows, strict=True) if row[0] != number]
             rows = [row for row in rows if row[0] != number]
         self.past.put_many(self.shape.versions.many(keys, number), rows)
+        self._note(rows)
+
+    def _note(self, rows: Sequence[Row]) -> None:
+        """Versions have ended. The list is shared with copies that may be gone back to, each of which knows how much of it is its own."""
+        if len(self._ended) != self._ended_count:
+            self._ended = self._ended[: self._ended_count]
+        self._ended += rows
+        self._ended_count += len(rows)
 
     def _missing(self, key: Key) -> InternalError:
         return InternalError(f'a change of table "{self.shape.table.name}" names the key {key!r}, which is not there')

@@ -21,6 +21,7 @@ from eventdb.model.schema import Index
 from eventdb.model.value import NAN_KEY
 from eventdb.storage import btree
 from eventdb.storage.btree import Tree
+from eventdb.storage.eras import alive_at, begun
 from eventdb.storage.index import Entry, EntryRule, IndexData
 from eventdb.storage.log.base import EventLog, Record
 from eventdb.storage.log.chain import body_hash, genesis
@@ -38,6 +39,8 @@ QUICK_ROWS = 5000
 """Tables with more rows and past versions are checked by sample after a commit."""
 _SAMPLE = 16
 """So many rows, past versions and entries of each index are looked at then."""
+_ERAS = 2
+"""After a commit only so many eras of a table are looked at, the last ones."""
 _MOST_BREAKS = 20
 """After so many damaged places in the log nothing more of it is read."""
 _TRIES = 5
@@ -62,6 +65,7 @@ def check_state(state: State) -> None:
 
         if data.live.count + data.past.count <= QUICK_ROWS:
             _check_trees(data, report)
+            _check_eras(data, state.number, report, _ERAS)
             for index, rule in data.rules():
                 _check_entries(data, index, rule, report)
         else:
@@ -102,6 +106,7 @@ def verify(
 
         try:
             _check_trees(data, report)
+            _check_eras(data, state.number, report)
             for index in data.indexes.values():
                 found.entries += index.live.count + index.past.count
                 _check_history(state, data, index, report)
@@ -347,6 +352,21 @@ def _check_trees(data: TableData, report: Report) -> None:
         if current is not None and current[0] < end:
             report(f"the current version of key {key!r} began before the last one ended")
         last = (key, end)
+
+
+def _check_eras(data: TableData, now: int, report: Report, last: int = 0) -> None:
+    """What eras say of the past, all or the `last` ones, against the trees: before now, where each ends, and before that."""
+    eras, key_of, alive = data.eras, data.shape.key_of, data.shape.versions.alive
+    if eras is None:
+        return
+    for number in (now - 1, *(at for end in eras.ends()[-last:] for at in (end, end - 1))):
+        if number < eras.since:
+            continue
+        given = [(key_of(row), row[0]) for rows in alive_at(*eras.at(number, data.live), number) for row in rows]
+        kept = [(key_of(row), row[0]) for leaf in data.live.leaves() for row in begun(leaf.vals, number)]
+        kept += [(key_of(row), row[0]) for leaf in data.past.leaves() for row in alive(leaf.keys, leaf.vals, number)]
+        if sorted(given) != sorted(kept):
+            report(f"a scan at transaction {number} gives {len(given)} rows and not the {len(kept)} that there were")
 
 
 def _check_counts(data: TableData, report: Report) -> None:
