@@ -117,7 +117,8 @@ def test_random_histories(tmp_path: Path) -> None:
             versions = connection.execute("SELECT k, v, w, row_start_tx, row_end_tx FROM t FOR SYSTEM_TIME ALL").fetchall()
             keys = {row[0] for row in versions if row[1] == value}
             moments = range(1, connection.head + 1, 5)
-            at = {n: connection.execute("SELECT k, v FROM t FOR SYSTEM_TIME AS OF TRANSACTION ?", (n,)).fetchall() for n in moments}
+            then = "SELECT k, v FROM t FOR SYSTEM_TIME AS OF TRANSACTION ? ORDER BY k"
+            at = {n: connection.execute(then, (n,)).fetchall() for n in moments}
             assert connection.execute("ERASE FROM t WHERE v = ?", (value,)).rowcount == len(keys)
             for reopen in ("no", "snapshot", "log"):
                 if reopen != "no":
@@ -128,7 +129,7 @@ def test_random_histories(tmp_path: Path) -> None:
                 left = connection.execute("SELECT k, v, w, row_start_tx, row_end_tx FROM t FOR SYSTEM_TIME ALL").fetchall()
                 assert left == [row for row in versions if row[0] not in keys]
                 for n in moments:
-                    seen = connection.execute("SELECT k, v FROM t FOR SYSTEM_TIME AS OF TRANSACTION ?", (n,)).fetchall()
+                    seen = connection.execute(then, (n,)).fetchall()
                     assert seen == [row for row in at[n] if row[0] not in keys]
                 assert connection.verify().ok
         assert not any(b"aaa" in data or b"bbb" in data for _, data in contents(path))
