@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine.undisturbed import undisturbed
-from eventdb.errors import InvalidParameterValue, OperationalError
+from eventdb.engine.undisturbed import patiently, undisturbed
+from eventdb.errors import InvalidParameterValue, SerializationFailure
 from eventdb.model import clock
 from eventdb.model.transaction import UTC, microseconds_of
 from eventdb.storage import backup as backups
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from eventdb.engine.database import Database
 
 Path = str | os.PathLike[str]
-_SECONDS = 30.0
-_PAUSE = 0.05
 
 
 def backup(database: Database, path: str, files: Files | None = None) -> backups.Backup:
@@ -58,14 +55,12 @@ def restore(source: Path, target: Path, *, to: Any = None, _files: Files | None 
     The restored database is the same log, cut; what is committed to it goes another way from there. Raises CannotConnect (no database at
     `source`; something at `target`), InvalidParameterValue (no such moment), SnapshotTooOld, DataCorrupted.
     """
-    deadline = time.monotonic() + _SECONDS
-    while True:
-        try:
-            return restoring.restore(os.fspath(source), os.fspath(target), _moment(to), _files)
-        except OperationalError as error:
-            if not error.retryable or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE)  # another process is erasing values from the source
+    moment = _moment(to)
+
+    def work() -> restoring.Restored:
+        return restoring.restore(os.fspath(source), os.fspath(target), moment, _files)
+
+    return patiently(work, lambda error: isinstance(error, SerializationFailure))
 
 
 def _moment(to: Any) -> restoring.Moment:

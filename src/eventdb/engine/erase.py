@@ -20,7 +20,7 @@ from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.identities import Gone, Identities, Place
 from eventdb.engine.passing import Passing
 from eventdb.engine.results import Result
-from eventdb.engine.rewriting import CommitLock, Conflicted, check_alone, rewrite
+from eventdb.engine.rewriting import check_alone, rewrite
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.versions import AllVersions
 from eventdb.engine.write_cascade import Cascade
@@ -53,24 +53,22 @@ def erase(session: Session, node: ast.Erase, statement: Statement, values: tuple
             hint="It removes values for good, from the past and from the log too.",
         )  # fmt: skip
     check_alone(session, "ERASE", node.position)
-    database = session.database
-    if database.origin is not None:
+    if session.database.origin is not None:
         raise NotSupportedError("ERASE in a fork is not supported: erase in the database that it was forked from", position=node.position)
-    while True:
-        with CommitLock(session, "ERASE"):
-            database.catch_up()
-            state = database.head  # the one that is looked through: reading may meanwhile learn of transactions of other processes
-            work = _Erasure(session, state)
-            work.match(node, statement, values)
-            if not work.gone:
-                return Result(rowcount=0)
-            work.follow_references()
-            try:
-                rewrite(database, session, state, work.events_of, work.finish, "ERASE")
-            except Conflicted:
-                continue
-            session.total_changes += work.matched
-            return Result(rowcount=work.matched)
+
+    def plan(state: State) -> _Erasure | None:
+        work = _Erasure(session, state)
+        work.match(node, statement, values)
+        if not work.gone:
+            return None
+        work.follow_references()
+        return work
+
+    done = rewrite(session, "ERASE", plan)
+    if done is None:
+        return Result(rowcount=0)
+    session.total_changes += done.matched
+    return Result(rowcount=done.matched)
 
 
 class _Versions(Execution):

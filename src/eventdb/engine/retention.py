@@ -7,21 +7,21 @@ began and that were alive at h. So a version keeps the transaction that began it
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import Execution
 from eventdb.engine.results import Result
-from eventdb.engine.rewriting import CommitLock, Conflicted, check_alone, rewrite
+from eventdb.engine.rewriting import check_alone, rewrite
 from eventdb.engine.temporal import number_at, prepare_moment
 from eventdb.errors import InternalError, NotSupportedError, UndefinedTable, WrongObjectType
+from eventdb.model import clock
 from eventdb.model.datatype import BIGINT, NULL, TEXT, DataType
 from eventdb.model.event import Event, HistoryTrimmed, RowsDeleted, RowsInserted, RowsUpdated, TableRewritten
 from eventdb.model.record import replace
 from eventdb.model.schema import Table
-from eventdb.model.transaction import UTC
+from eventdb.model.transaction import datetime_of
 from eventdb.sql.definition.names import find_table
 from eventdb.sql.definition.options import RETENTION
 from eventdb.sql.environment import Environment
@@ -62,24 +62,19 @@ def apply_retention(session: Session, dry_run: bool) -> int:
 def _run(session: Session, wanted: Callable[[State], Horizons], dry_run: bool, position: int) -> Result:
     database = session.database
     if dry_run:
-        state = session.database.refresh()
+        state = database.refresh()
         rows = [_dry(session, state, table_id, number) for table_id, number in wanted(state).items()]
         return Result(COLUMNS, rows, len(rows))
     check_alone(session, "DELETE HISTORY", position)
     if database.origin is not None:
         raise NotSupportedError("DELETE HISTORY in a fork is not supported: use it where that was forked from", position=position)
-    while True:
-        with CommitLock(session, "DELETE HISTORY"):
-            database.catch_up()
-            state = database.head
-            trim = _Trim(session, state, wanted(state))
-            if not trim.horizons:
-                return Result(rowcount=0)
-            try:
-                rewrite(database, session, state, trim.events_of, trim.finish, "DELETE HISTORY")
-            except Conflicted:
-                continue
-            return Result(rowcount=sum(trim.versions.values()))
+
+    def plan(state: State) -> _Trim | None:
+        trim = _Trim(session, state, wanted(state))
+        return trim if trim.horizons else None
+
+    done = rewrite(session, "DELETE HISTORY", plan)
+    return Result(rowcount=0 if done is None else sum(done.versions.values()))
 
 
 def _dry(session: Session, state: State, table_id: int, number: int) -> Row:
@@ -124,7 +119,7 @@ def _dropped(state: State, name: ast.QualifiedName, path: Sequence[str]) -> Tabl
 
 def _by_retention(session: Session, state: State, tables: Iterable[Table]) -> Horizons:
     """The horizons that the tables' retention asks for now, where that removes something."""
-    now = datetime.datetime.now(UTC)
+    now = datetime_of(clock.now())
     horizons = {}
     for table in tables:
         kept = table.options.get(RETENTION)

@@ -1,10 +1,11 @@
 """Rewriting the past: the one operation under ERASE (and whatever else takes values out of the log).
 
-    rewrite(database, session, state, events_of, finish)
+    rewrite(session, what, plan)
 
-goes through the log, lets `events_of` change the events of each transaction, and applies what it gives to an empty state: so the new state
+goes through the log, lets the plan change the events of each transaction, and applies what it gives to an empty state: so the new state
 is by construction what the log says afterwards, and a body that could not be replayed is found before anything is changed. Then the
-transaction with the receipts is appended, the bodies are replaced, snapshots are removed and one of the new state is written.
+transaction with the receipts is appended, the bodies are replaced, snapshots are removed and one of the new state is written: this last
+without the commit lock, for whoever copies or verifies the database holds its snapshots still and waits for commits.
 
 Everything of this process that could still give the old values is dropped: the old state, the recent events, transactions under way (they
 fail with 40001). Other processes do the same when they meet the transaction.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eventdb.engine.provenance import merged
 from eventdb.engine.settings import seconds
@@ -29,11 +30,22 @@ from eventdb.storage.state import Editor, State
 from eventdb.storage.table import collector_asleep
 
 if TYPE_CHECKING:
-    from eventdb.engine.database import Database
     from eventdb.engine.session import Session
 
-EventsOf = Callable[[int, Sequence[Event]], Sequence[Event]]
-"""(transaction, its events) → the events that it is to have; the same object where they stay."""
+
+class Plan(Protocol):
+    """What is to be rewritten, made on one state."""
+
+    def events_of(self, number: int, events: Sequence[Event]) -> Sequence[Event]:
+        """The events that a transaction is to have; the same object where they stay. Called for all of them in order."""
+        ...
+
+    def finish(self, state: State) -> Sequence[Event]:
+        """The events of the rewriting transaction itself, given the state that the changed log leads to. Raises where that is not right."""
+        ...
+
+
+P = TypeVar("P", bound=Plan)
 
 
 def check_alone(session: Session, what: str, position: int) -> None:
@@ -48,23 +60,38 @@ def check_alone(session: Session, what: str, position: int) -> None:
     session.alone().check_writable()
 
 
-class Conflicted(Exception):
-    """Another process appended first: look again."""
+def rewrite(session: Session, what: str, plan: Callable[[State], P | None]) -> P | None:
+    """Give transactions other events as `plan`, made on the newest state, says, and append the transaction that says so; the plan, None
+    where it found nothing to do. It is made again where another process appends first.
 
-
-def rewrite(
-    database: Database, session: Session, state: State, events_of: EventsOf, finish: Callable[[State], Sequence[Event]], what: str
-) -> int:
-    """Give transactions up to `state`, the head, other events, and append the transaction that says so; its number.
-
-    `finish` is given the state that the changed log leads to, and makes that transaction's own events. The caller holds the commit lock.
-    Raises Conflicted, what the log raises (nothing was changed then), IOFailure where the transaction is committed but something that holds
-    old values could not be removed: the next to open the database does it.
+    Raises what the plan and the log raise (nothing was changed then), LockNotAvailable, and IOFailure where the transaction is committed
+    but something that holds old values could not be removed: the next to open the database does it.
     """
-    log = database.log
+    database = session.database
+    number = None
+    while number is None:
+        with CommitLock(session, what):
+            database.catch_up()
+            state = database.head  # the one that is looked through: reading may meanwhile learn of transactions of other processes
+            made = plan(state)
+            if made is None:
+                return None
+            number = _rewritten(session, state, made, what)
+    session.last_transaction = number
+    try:
+        database.renew_snapshots()
+    except Error as error:
+        message = f"{what} is committed as transaction {number}, but snapshots with old values could not be removed: {error.message}"
+        raise IOFailure(message, hint="The next to open the database removes them.") from error
+    return made
+
+
+def _rewritten(session: Session, state: State, plan: Plan, what: str) -> int | None:
+    """Carry out a plan on `state`, the head, under the commit lock; the number of the transaction, None where another one came first."""
+    database, log = session.database, session.database.log
     if log.first > 1:
         raise ObjectNotInPrerequisiteState(f"{what} needs the whole log, and this one begins at transaction {log.first}")
-    work = _Work(database, events_of, finish, session)
+    work = _Work(session, plan)
     try:
         with collector_asleep(1 << 30):
             outcome = log.rewrite(state.number, work.txid, work.replace, work.propose)
@@ -74,29 +101,22 @@ def rewrite(
         database.replace_history(work.editor.publish(work.time))
         raise IOFailure(f"{what} is committed as transaction {log.rewritten}, but not complete: {error.message}") from error
     if isinstance(outcome, Conflict):
-        raise Conflicted
+        return None
     assert work.editor is not None
-    number = outcome.headers[0].number
     database.replace_history(work.editor.publish(outcome.headers[0].time))
-    session.last_transaction = number
-    try:
-        database.renew_snapshots()
-    except Error as error:
-        message = f"{what} is committed as transaction {number}, but snapshots with old values could not be removed: {error.message}"
-        raise IOFailure(message, hint="The next to open the database removes them.") from error
-    return number
+    return outcome.headers[0].number
 
 
 class _Work:
-    def __init__(
-        self, database: Database, events_of: EventsOf, finish: Callable[[State], Sequence[Event]], session: Session
-    ) -> None:
+    """One run of a plan: the state that the changed log leads to, as far as it was read."""
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        database = session.database
         self.txid = os.urandom(16)
         self.editor: Editor | None = None
         self.time = 0
         self._state = State.empty(database.index_keys)
-        self._events_of = events_of
-        self._finish = finish
+        self._plan = plan
         settings = session.settings
         draft = Transaction(database, database.head)
         draft.begin_changes()
@@ -104,13 +124,13 @@ class _Work:
 
     def replace(self, record: Record) -> bytes | None:
         events = decode_body(record.body)
-        made = self._events_of(record.header.number, events)
+        made = self._plan.events_of(record.header.number, events)
         self._state = apply_record(self._state, record, made)
         return None if made is events else encode_body(made)
 
     def propose(self, receipts: BodiesRewritten) -> Proposal:
         state = self._state
-        events = [*self._finish(state), receipts]
+        events = [*self._plan.finish(state), receipts]
         self.editor = state.edit(state.number + 1)
         for event in events:
             self.editor.apply(event)

@@ -7,35 +7,53 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from eventdb.engine.database import Database
-from eventdb.errors import Error
+from eventdb.errors import Error, SerializationFailure
 
 _T = TypeVar("_T")
 _SECONDS = 30.0
 _PAUSE = 0.05
+_TRIES = 5
 
 
-def undisturbed(database: Database, work: Callable[[], _T], settled: Callable[[_T], bool] = lambda made: False) -> _T:
-    """What `work` gives, done again where values were erased meanwhile, or are being erased just now by another process.
-
-    `settled(made)`: whether what was made is good whatever happened. Gives up after half a minute, with what it has then.
-    """
-    deadline = time.monotonic() + _SECONDS
+def patiently(work: Callable[[], _T], disturbed: Callable[[Error], bool] = lambda error: False) -> _T:
+    """What `work` gives, done again while another process is erasing values (a retryable error), for half a minute, and where it failed
+    because values were erased on the way (`disturbed`), a few times. Raises its last error."""
+    tries, deadline = 0, time.monotonic() + _SECONDS
     while True:
-        before = -1
         try:
-            before = database.refresh().rewritten
-            made = work()
-            if settled(made) or database.refresh().rewritten == before or time.monotonic() > deadline:
-                return made
+            return work()
         except Error as error:
-            if time.monotonic() > deadline or not (error.retryable or _rewritten(database) != before):
+            if disturbed(error):
+                tries, deadline = tries + 1, time.monotonic() + _SECONDS
+                if tries == _TRIES:
+                    raise
+            elif not error.retryable or time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE)
 
 
+def undisturbed(database: Database, work: Callable[[], _T], settled: Callable[[_T], bool] = lambda made: False) -> _T:
+    """What `work` gives, done again as `patiently` does where values were erased meanwhile, however long it took.
+
+    `settled(made)`: whether what was made is good whatever happened. Raises SerializationFailure where it was disturbed each time.
+    """
+    before = -1
+
+    def once() -> _T:
+        nonlocal before
+        before = -1
+        before = database.refresh().rewritten
+        made = work()
+        if settled(made) or database.refresh().rewritten == before:
+            return made
+        raise SerializationFailure(f"values were erased from {database.name!r} while all of it was read", hint="Do it again.")
+
+    return patiently(once, lambda error: before >= 0 and _rewritten(database) not in (before, -1))
+
+
 def _rewritten(database: Database) -> int:
-    """The last transaction that replaced bodies; -2 where that cannot be said now."""
+    """The last transaction that replaced bodies; -1 where that cannot be said now."""
     try:
         return database.refresh().rewritten
     except Error:
-        return -2
+        return -1

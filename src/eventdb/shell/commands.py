@@ -7,19 +7,15 @@ import json
 import os
 import shutil
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import eventdb
-from eventdb.errors import CannotConnect, InvalidParameterValue, OperationalError
+from eventdb.errors import CannotConnect, InvalidParameterValue
 from eventdb.storage.files import Files
 from eventdb.storage.verification import Progress
-
-_PATIENCE_SECONDS = 30.0
-_PAUSE_SECONDS = 0.05
 
 
 def verify(given: Namespace) -> int:
@@ -91,23 +87,14 @@ def dump(given: Namespace) -> int:
 @contextlib.contextmanager
 def _opened(path: str, warn: bool = True) -> Iterator[eventdb.Connection]:
     """The database at a path, for reading alone; none is made."""
+    from eventdb.engine.undisturbed import patiently
+
     if path.startswith(":memory:"):
         raise CannotConnect(f"{path!r} is a database in memory; a directory is wanted")
-    with contextlib.closing(_connected(path)) as connection:
+    with contextlib.closing(patiently(lambda: eventdb.connect(path, read_only=True))) as connection:
         for warning in connection.database.warnings if warn else ():
             print(f"eventdb: {warning}", file=sys.stderr)
         yield connection
-
-
-def _connected(path: str) -> eventdb.Connection:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return eventdb.connect(path, read_only=True)
-        except OperationalError as error:
-            if not error.retryable or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE_SECONDS)  # another process is erasing values
 
 
 def _json_file(name: str) -> Any:

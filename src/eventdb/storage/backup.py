@@ -226,7 +226,7 @@ class _Copy:
 
     def run(self, time_of: Callable[[int], int | None]) -> int:
         """Copy what is new; the transaction up to which the backup then goes."""
-        for _ in range(_TRIES):
+        for turn in range(_TRIES):
             # listed first, so that none of them goes further than the log that is copied
             names = [] if self._source is None else snapshot_files(self._files, self._source)
             self._log.refresh()
@@ -237,10 +237,8 @@ class _Copy:
                 snapshots = self._copy_snapshots(names)
                 break
             except CannotConnect:  # retention or the snapshots' owner has removed a file meanwhile
-                if self._source is None:
+                if self._source is None or turn == _TRIES - 1:
                     raise
-        else:
-            raise CannotConnect(f"files of {self._source!r} went away again and again while they were copied")
         self._remove_old({part.name for part in parts}, set(names))
         digest = self._read_back(number)
         moment = time_of(number)

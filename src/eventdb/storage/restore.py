@@ -7,12 +7,11 @@ import os
 import zlib
 from collections.abc import Callable
 
-from eventdb.errors import CannotConnect, DataCorrupted, Error, InvalidParameterValue, SnapshotTooOld
+from eventdb.errors import CannotConnect, DataCorrupted, Error, InvalidParameterValue, SerializationFailure, SnapshotTooOld
 from eventdb.model.record import Record
 from eventdb.storage.copying import check_receipt, copy_file, copy_snapshots, log_path_of, new_directory, pieces, side_files
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain
-from eventdb.storage.log.base import Unavailable
 from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.reading import segments
 from eventdb.storage.log.segment import HEADER_SIZE, End, items, name_of
@@ -48,7 +47,8 @@ def restore(source: str, target: str, to: Moment = None, files: Files | None = N
     that finds it in the log, or None for all. `target` is there whole or not at all.
 
     Raises CannotConnect (no database there; something is at `target`), InvalidParameterValue (no such transaction), SnapshotTooOld (before
-    what the log, or where it was cut the oldest snapshot, reaches back to, or before an erasure), DataCorrupted.
+    what the log, or where it was cut the oldest snapshot, reaches back to, or before an erasure), DataCorrupted,
+    SerializationFailure (values were erased from the source meanwhile).
     """
     files = files or Files()
     source = os.path.abspath(source)
@@ -77,10 +77,10 @@ def restore(source: str, target: str, to: Moment = None, files: Files | None = N
 
 
 def _check_undisturbed(log: DirectoryLog, before: int) -> None:
-    """Raises Unavailable where bodies were replaced while they were copied, so that the copy may be half of before and half of after."""
+    """Raises SerializationFailure where bodies were replaced while they were copied: the copy may be half of before and half of after."""
     log.refresh()
     if log.rewritten != before:
-        raise Unavailable(f"transaction {log.rewritten} erased values from {log.path!r} while it was copied")
+        raise SerializationFailure(f"transaction {log.rewritten} erased values from {log.path!r} while it was copied")
 
 
 def _fill(files: Files, source: str, partial: str, log: DirectoryLog, number: int) -> int | None:
