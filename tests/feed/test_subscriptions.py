@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,37 @@ def test_a_subscription_has_its_own_tables(shop: eventdb.Connection) -> None:
     shop.execute("ALTER TABLE item RENAME TO thing")
     assert [t.number for t in shop.subscribe("sales", timeout=0)] == [1, 3, 4, 5, 6, 7, 9]
     assert shop.execute("SELECT tables FROM eventdb.subscriptions").fetchone() == (["public.item"],)
+
+
+def test_a_subscription_to_tables_that_are_gone(shop: eventdb.Connection) -> None:
+    """They are named by what they were called last; to none of them is not to all of them."""
+    shop.execute("DROP TABLE sold")
+    feed = shop.subscribe("gone", after=0, tables=["sold"], timeout=0)
+    assert [t.number for t in feed] == [2, 8]
+    assert [t.number for t in shop.subscribe("both", after=0, tables=["sold", "public.item"], timeout=0)] == list(range(1, 9))
+    assert list(shop.subscribe("none", after=0, tables=[], timeout=0)) == []
+    rows = shop.execute("SELECT name, tables, table_ids FROM eventdb.subscriptions ORDER BY name").fetchall()
+    assert rows == [("both", ["public.item", "public.sold"], [1, 3]), ("gone", ["public.sold"], [3]), ("none", [], [])]
+
+
+def test_rows_that_are_no_subscriptions(shop: eventdb.Connection) -> None:
+    """Whoever writes the relation by hand can write nonsense; it is found when it is read."""
+    shop.execute("CREATE SUBSCRIPTION x FOR TABLE item, item")
+    assert shop.execute("SELECT tables, table_ids FROM eventdb.subscriptions").fetchall() == [(["public.item"], [1])]
+    for ids in ("5", '{"a": 1}', '["a"]', "[true]"):
+        shop.execute("UPDATE eventdb.subscriptions SET table_ids = ?", (ids,))
+        with pytest.raises(errors.InvalidParameterValue, match='table_ids of subscription "x"'):
+            shop.subscribe("x")
+    shop.execute("UPDATE eventdb.subscriptions SET table_ids = NULL, position = 1000")
+    with pytest.raises(errors.InvalidParameterValue, match='"x" stands at transaction 1000'):
+        shop.subscribe("x")
+
+
+def test_a_table_that_another_process_made(shop: eventdb.Connection, tmp_path: Path) -> None:
+    make = "import eventdb, sys; eventdb.connect(sys.argv[1], autocommit=True).execute('CREATE TABLE other (id INTEGER)')"
+    subprocess.run([sys.executable, "-c", make, str(tmp_path / "shop")], check=True)
+    shop.execute("CREATE SUBSCRIPTION x FOR TABLE other")
+    assert shop.execute("SELECT tables FROM eventdb.subscriptions").fetchall() == [(["public.other"],)]
 
 
 def test_acknowledging_feeds_nothing_back(shop: eventdb.Connection) -> None:

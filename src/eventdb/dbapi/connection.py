@@ -348,7 +348,8 @@ class Connection:
         `after`, `until`: a transaction number, datetime or text; None: the beginning of the log, and what this connection reads now.
         `tables`: "table" or "schema.table", None for all. The log is read as the iterator goes on, so it needs little memory.
 
-        Raises UndefinedTable, InvalidParameterValue, SnapshotTooOld where the log no longer has what was asked for.
+        Raises UndefinedTable, InvalidParameterValue, WrongObjectType (a table of the system), SnapshotTooOld where the log no longer has
+        what was asked for.
         """
         from eventdb.engine.feed import Feed
 
@@ -357,8 +358,13 @@ class Connection:
             session.check_open()
             last = session.position() if until is None else session.position_of(until)
             first = self.database.log.first - 1 if after is None else session.position_of(after)
-            feed = Feed(self.database, first, self._table_ids(tables))
-        return iter(lambda: feed.next(last), None)
+            feed = Feed(self.database, first, self._table_ids(tables), session.json_loads)
+
+        def following() -> TransactionChanges | None:
+            session.check_open()
+            return feed.next(last)
+
+        return iter(following, None)
 
     def subscribe(
         self, name: str | None = None, *, after: Any = None, tables: Iterable[str] | None = None, timeout: float | None = None
@@ -385,7 +391,7 @@ class Connection:
                 from eventdb.engine.subscriptions import ensure
 
                 _, position, ids = ensure(session, _text("name", name), position, ids)
-            return Subscription(self, Feed(self.database, position, ids), name, timeout)
+            return Subscription(self, Feed(self.database, position, ids, session.json_loads), name, timeout)
 
     def _table_ids(self, tables: Iterable[str] | None) -> frozenset[int] | None:
         from eventdb.engine.feed import table_ids
@@ -411,7 +417,9 @@ class Connection:
             session.check_open()
             number = session.position() if as_of is None else session.position_of(as_of)
             shared = fork(self.database, number, name)
-            return Connection(Session(shared, session.settings.copy(), autocommit=session.autocommit), self.row_factory)
+            forked = Session(shared, session.settings.copy(), autocommit=session.autocommit)
+            forked.json_loads = session.json_loads
+            return Connection(forked, self.row_factory)
 
     def diff(self, table: str, other: Connection | None = None) -> Iterator[Difference]:
         """The rows that `table` ("table" or "schema.table") has otherwise here than in `other`: see `Difference`.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from eventdb.engine.feed import Feed, TransactionChanges
+from eventdb.engine.news import SLICE
 from eventdb.errors import Error, InvalidParameterValue, ObjectNotInPrerequisiteState, ProgrammingError
 
 if TYPE_CHECKING:
@@ -16,8 +20,6 @@ if TYPE_CHECKING:
     from eventdb.model.event import Event
 
 _Self = TypeVar("_Self", bound="Subscription")
-_SLICE = 0.25
-"""So many seconds at most does a wait go on before it looks whether it was closed."""
 
 
 class Subscription:
@@ -41,6 +43,7 @@ class Subscription:
         self._ready: deque[TransactionChanges] = deque()
         self._lock = threading.Lock()
         self._closed = False
+        self._end()
 
     # reading
 
@@ -48,11 +51,14 @@ class Subscription:
         return self
 
     def __next__(self) -> TransactionChanges:
-        end = None if self.timeout is None else time.monotonic() + self.timeout
-        while not self._fetch(_left(end)):
-            if self._is_over() or (end is not None and time.monotonic() >= end):
+        end = self._end()
+        while True:
+            if self._fetch() and (found := self._take()) is not None:
+                return found
+            if self._is_over(end):
                 raise StopIteration
-        return self._taken()
+            with self._unless_over():
+                self._connection.database.log.wait(self._feed.position, min(end - time.monotonic(), SLICE))
 
     def __aiter__(self: _Self) -> _Self:
         return self
@@ -60,41 +66,64 @@ class Subscription:
     async def __anext__(self) -> TransactionChanges:
         import asyncio
 
-        end = None if self.timeout is None else time.monotonic() + self.timeout
-        # what a thread has fetched stays in `_ready`, so a task that is cancelled meanwhile loses nothing
-        while not await asyncio.to_thread(self._fetch, _left(end)):
-            if self._is_over() or (end is not None and time.monotonic() >= end):
+        end = self._end()
+        while True:
+            # what a thread has fetched stays in `_ready`, so a task that is cancelled meanwhile loses nothing
+            if await asyncio.to_thread(self._fetch) and (found := self._take()) is not None:
+                return found
+            if self._is_over(end):
                 raise StopAsyncIteration
-        return self._taken()
+            while self._is_idle() and not self._is_over(end):
+                coming = self._connection.database.news.coming()
+                if self._is_idle():
+                    await asyncio.wait([asyncio.wrap_future(coming)], timeout=max(min(end - time.monotonic(), SLICE), 0))
 
-    def _fetch(self, wait: float) -> bool:
-        """Have a transaction ready, if there is one within `wait` seconds."""
+    def _fetch(self) -> bool:
+        """Have a transaction ready, if there is one by now."""
         with self._lock:
-            if self._ready:
-                return True
             if self._is_over():
                 return False
-            self._connection.session.check_open()
-            try:
-                found = self._feed.next()
-                if found is None and wait > 0:
-                    self._connection.database.log.wait(self._feed.position, wait)
+            if not self._ready:
+                with self._unless_over():
+                    self._connection.session.check_open()
                     found = self._feed.next()
-            except Error:
-                if self._is_over():
-                    return False
+                    if found is not None:
+                        self._ready.append(found)
+            return bool(self._ready)
+
+    def _take(self) -> TransactionChanges | None:
+        """Give what is ready; None where another thread or task was quicker."""
+        with self._lock:
+            if not self._ready:
+                return None
+            found = self._ready.popleft()
+            self._given = found.number
+            return found
+
+    def _is_idle(self) -> bool:
+        """Whether there is nothing to fetch, as far as this process knows."""
+        return not self._ready and self._connection.database.log.head <= self._feed.position
+
+    def _end(self) -> float:
+        """When an iteration that begins now has waited long enough. Raises InvalidParameterValue."""
+        timeout = self.timeout
+        if timeout is None:
+            return math.inf
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+            raise InvalidParameterValue(f"timeout must be a number of seconds or None, not {timeout!r}")
+        return time.monotonic() + timeout
+
+    def _is_over(self, end: float = math.inf) -> bool:
+        return self._closed or self._connection.closed or time.monotonic() >= end
+
+    @contextlib.contextmanager
+    def _unless_over(self) -> Iterator[None]:
+        """An error that comes of closing is none."""
+        try:
+            yield
+        except Error:
+            if not self._is_over():
                 raise
-            if found is not None:
-                self._ready.append(found)
-            return found is not None
-
-    def _taken(self) -> TransactionChanges:
-        found = self._ready.popleft()
-        self._given = found.number
-        return found
-
-    def _is_over(self) -> bool:
-        return self._closed or self._connection.closed
 
     # the position
 
@@ -123,6 +152,8 @@ class Subscription:
         number = upto.number if isinstance(upto, TransactionChanges) else self._given if upto is None else upto
         if number is None:
             raise ObjectNotInPrerequisiteState("nothing has been read that could be acknowledged")
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise InvalidParameterValue(f"what is acknowledged is a transaction or its number, not {number!r}")
         connection = self._connection
         with connection.lock:
             session = connection.session
@@ -178,6 +209,3 @@ def _holds(transaction: Transaction, event: Event) -> bool:
     """Whether the transaction still has the event: rolling back to a savepoint takes events out."""
     return any(made is event for made in reversed(transaction.events))
 
-
-def _left(end: float | None) -> float:
-    return _SLICE if end is None else max(min(end - time.monotonic(), _SLICE), 0.0)

@@ -254,12 +254,16 @@ class _Walk:
                 after[slot] = value
             if all(identical(before[slot], after[slot]) for slot in slots):
                 continue
-            made.append(RowChange(place, "update", table, key, before, tuple(after)))
-        if moves:
-            for change in made:
-                rows.put(change.key, None)
+            change = RowChange(place, "update", table, key, before, tuple(after))
+            if moves:
+                made.append(change)
+            else:
+                rows.put(key, change.after)  # now, for the row may come again
+                yield change
         for change in made:
-            rows.put(key_of(change.after or ()) if moves else change.key, change.after)
+            rows.put(change.key, None)
+        for change in made:
+            rows.put(key_of(change.after or ()), change.after)
         yield from made
 
     def _deleted(self, table: Table, event: RowsDeleted, position: int) -> Iterator[RowChange]:

@@ -25,6 +25,7 @@ from eventdb.errors import (
 )
 from eventdb.model.datatype import BIGINT, JSON, TEXT
 from eventdb.model.late import Late
+from eventdb.model.record import replace
 from eventdb.sql import compiler
 from eventdb.sql.definition.names import find_table
 from eventdb.sql.environment import Environment
@@ -293,12 +294,18 @@ def _drop_database(session: Session, node: ast.DropDatabase, *_: Any) -> None:
 
 def _create_subscription(session: Session, node: ast.CreateSubscription, statement: Statement, values: tuple[Any, ...]) -> None:
     from eventdb.engine import subscriptions
+    from eventdb.engine.feed import in_feeds
 
     after = None if node.after is None else moment_of(session, node.after, statement, values)
     env = _environment(session, statement)
-    tables = [find_table(env, name) for name in node.tables]
+
+    def work(transaction: Transaction) -> None:
+        of_now = replace(env, catalog=transaction.catalog)
+        tables = [in_feeds(find_table(of_now, name)) for name in node.tables] or None
+        subscriptions.create(transaction, node.name, after, tables, node.if_not_exists)
+
     try:
-        session.run(lambda transaction: subscriptions.create(transaction, node.name, after, tables, node.if_not_exists))
+        session.run(work)
     except ProgrammingError as error:
         raise error.at(node.position) from None
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.commit import Committer, history_changed
+from eventdb.engine.news import News
 from eventdb.engine.sequences import Allocators
 from eventdb.errors import CannotConnect, InterfaceError, ObjectInUse
 from eventdb.model.catalog import Catalog
@@ -92,6 +93,7 @@ class Database:
         if opened is None:
             opened = open_database(path, files=files, index_keys=index_keys, read_only=read_only, **log_options)
         self.log, self.head, self.report = opened
+        self.news = News(self.log)
         self.warnings += self.report.problems
         self.sessions: weakref.WeakSet[Any] = weakref.WeakSet()
         """The sessions whose plans must be made anew when tables have grown."""

@@ -126,7 +126,7 @@ def difference(this: Session, other: Session, schema: str | None, name: str) -> 
     parted = common_history(after.log, before.log, min(after.head, before.head))
     known = after.reader.catalog_at(parted)
     table, was = _tables(after.catalog, before.catalog, known, this, schema, name)
-    layouts = (None if was is None else Layout(was), None if table is None else Layout(table))
+    layouts = (None if was is None else Layout(was, this.json_loads), None if table is None else Layout(table, this.json_loads))
     if table is None:
         assert was is not None
         rows = itertools.chain.from_iterable(before.table(was).batches())

@@ -18,12 +18,13 @@ import datetime
 import functools
 import itertools
 import os
+import threading
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import changes as walking
-from eventdb.errors import InvalidParameterValue, UndefinedTable
+from eventdb.errors import InvalidParameterValue, UndefinedTable, WrongObjectType
 from eventdb.model import clock
 from eventdb.model.datatype import DataType, Kind
 from eventdb.model.event import Event
@@ -45,14 +46,21 @@ _TIMES = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 
 
 class Feed:
-    """The transactions after `position` that changed something, one at a time.
+    """The transactions after `position` that changed something, one at a time. Several threads may share one: each gets others.
 
-    `tables`: ids of the tables that count, None for all. `position`: everything up to it was given, or had nothing to show.
+    `tables`: ids of the tables that count, None for all. `position`: everything up to it was given, or had nothing to show. `json_loads`:
+    what parses JSON for the reader, None for `json.loads`.
     """
 
-    def __init__(self, database: Database, after: int, tables: frozenset[int] | None = None) -> None:
+    def __init__(
+        self, database: Database, after: int, tables: frozenset[int] | None = None, json_loads: Callable[[str], Any] | None = None
+    ) -> None:
         self.position = after
         self.tables = tables
+        self.shown: Container[int] = tables or ()
+        """The tables whose rows are shown."""
+        self._json_loads = json_loads
+        self._lock = threading.Lock()
         self._database = database
         self._records: Iterator[Record] | None = None
         self._state = database.head
@@ -64,20 +72,21 @@ class Feed:
 
         Raises SnapshotTooOld where the log no longer has what comes next, DataCorrupted.
         """
-        while True:
-            if self._database.head.rewritten != self._state.rewritten:
-                self._records = None  # values were erased: what was read before must not be shown any more
-            if self._records is None and not self._begin(until):
-                return None
-            records, self._records = self._records, None
-            # put back only where all went well: after an error the feed begins anew behind its position
-            for record in records or ():
-                found = TransactionChanges(self, record, self._state)
-                if found.shows_something():
-                    self.position = record.header.number
-                    self._records = records
-                    return found
-            self.position = self._until
+        with self._lock:
+            while True:
+                if self._database.refresh().rewritten != self._state.rewritten:
+                    self._records = None  # values were erased: what was read before must not be shown any more
+                if self._records is None and not self._begin(until):
+                    return None
+                records, self._records = self._records, None
+                # put back only where all went well: after an error the feed begins anew behind its position
+                for record in records or ():
+                    found = TransactionChanges(self, record, self._state)
+                    if found.shows_something():
+                        self.position = record.header.number
+                        self._records = records
+                        return found
+                self.position = self._until
 
     def _begin(self, until: int | None) -> bool:
         """Read on behind the position; False where there is nothing more."""
@@ -85,6 +94,8 @@ class Feed:
         last = state.number if until is None else min(until, state.number)
         if last <= self.position:
             return False
+        if self.tables is None:
+            self.shown = _AllTables(state)
         self._until = min(last, self.position + _BATCH)
         self._records = self._read(self.position, self._until)
         return True
@@ -103,7 +114,7 @@ class Feed:
         """How rows of that definition are shown; one for each definition."""
         found = self._layouts.get(id(table))
         if found is None or found.table is not table:
-            found = self._layouts[id(table)] = Layout(table)
+            found = self._layouts[id(table)] = Layout(table, self._json_loads)
         return found
 
     @property
@@ -149,23 +160,39 @@ def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def table_ids(state: State, names: Iterable[str], search_path: Sequence[str]) -> frozenset[int]:
-    """The ids of tables by name, "table" or "schema.table": those that have the name now, or else had it last. Raises UndefinedTable."""
-    if isinstance(names, str):
-        raise InvalidParameterValue(f"tables must be a list of names, not the text {names!r}")
+    """The ids of tables by name, "table" or "schema.table": those that have the name now, or else had it last. Raises UndefinedTable,
+    InvalidParameterValue, WrongObjectType."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InvalidParameterValue(f"tables must be a list of names, not {names!r}")
     return frozenset(_table_id(state, name, search_path) for name in names)
 
 
 def _table_id(state: State, name: str, search_path: Sequence[str]) -> int:
-    if not isinstance(name, str):
-        raise InvalidParameterValue(f"a table is named by text, not by {type(name).__name__}")
-    schema, dot, last = name.rpartition(".")
-    ways = [(candidate, name) for candidate in search_path] + ([(schema, last)] if dot else [])
+    ways = places(name, search_path)
     for _, catalog in reversed(state.catalogs):
         for way in ways:
             found = catalog.find(*way)
             if isinstance(found, Table):
-                return found.id
+                return in_feeds(found).id
     raise UndefinedTable(f'relation "{name}" does not exist')
+
+
+def places(name: str, search_path: Sequence[str]) -> list[tuple[str, str]]:
+    """(schema, name) of the tables that the text "table" or "schema.table" may mean, likeliest first; dots may belong to either name.
+    Raises InvalidParameterValue for what is no text."""
+    if not isinstance(name, str):
+        raise InvalidParameterValue(f"a table is named by text, not by {type(name).__name__}")
+    dots = [at for at, sign in enumerate(name) if sign == "."]
+    return [(schema, name) for schema in search_path] + [(name[:at], name[at + 1 :]) for at in reversed(dots)]
+
+
+def in_feeds(table: Table) -> Table:
+    """The table, if feeds show its changes. Raises WrongObjectType."""
+    if table.id < 0:
+        raise WrongObjectType(f'"{table.name}" is a temporary table', hint="Its changes are in no feed.")
+    if table.schema == SYSTEM_SCHEMA:
+        raise WrongObjectType(f'"{table.schema}.{table.name}" is a system relation', hint="Its changes are in no feed.")
+    return table
 
 
 class TransactionChanges:
@@ -212,9 +239,8 @@ class TransactionChanges:
 
     def _walk(self) -> Iterator[Change]:
         feed = self._feed
-        tables: Container[int] = _AllTables(self._state) if feed.tables is None else feed.tables
         order: dict[int, int] = {}
-        for raw in walking.changes(self._state, self.number, self._events, tables):
+        for raw in walking.changes(self._state, self.number, self._events, feed.shown):
             if isinstance(raw, walking.RowChange):
                 place = order[raw.table.id] = order.get(raw.table.id, 0) + 1
                 yield Change(self, raw, place)
@@ -361,13 +387,13 @@ class Layout:
 
     __slots__ = ("_convert", "_key", "_values", "_writers", "names", "table")
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, json_loads: Callable[[str], Any] | None = None) -> None:
         from eventdb.engine.statements import converter
 
         self.table = table
         self.names = tuple(column.name for column in table.visible)
         self._values = walking.row_values(table)
-        self._convert = converter([ResultColumn(column.name, column.datatype) for column in table.visible])
+        self._convert = converter([ResultColumn(column.name, column.datatype) for column in table.visible], json_loads)
         self._key = tuple(column.name for column in (table.by_id[i] for i in table.key) if not column.hidden)
 
     def row(self, row: tuple[Any, ...] | None) -> dict[str, Any] | None:
@@ -403,8 +429,14 @@ def plain_value(value: Any, datatype: DataType) -> Any:
     if kind is Kind.JSON:
         import json
 
-        return json.loads(value)
+        return json.loads(value, parse_float=_json_float)
     text = values.render(value, datatype)
     if kind in _TIMES:
         text = text.replace(" ", "T") + (":00" if kind is Kind.TIMESTAMPTZ else "")
     return text
+
+
+def _json_float(text: str) -> float | str:
+    """A number of JSON; one that no float can hold stays text, for json.dumps would make it Infinity."""
+    value = float(text)
+    return value if value - value == 0 else text

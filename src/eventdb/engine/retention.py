@@ -80,7 +80,7 @@ def _run(session: Session, wanted: Callable[[State], Horizons], dry_run: bool, p
 def _dry(session: Session, state: State, table_id: int, number: int) -> Row:
     trim = _Trim(session, state, {table_id: number})
     horizon = max(number, state.horizons.get(table_id, 0))
-    table = state.catalog.tables.get(table_id) or next(c.tables[table_id] for _, c in reversed(state.catalogs) if table_id in c.tables)
+    table = state.newest(table_id)
     return (table.schema, table.name, horizon, trim.versions.get(table_id, 0), trim.saved())
 
 

@@ -9,7 +9,7 @@ the tables, and its definition cannot be changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventdb.errors import DuplicateObject, InvalidName, InvalidParameterValue, NameTooLong, SerializationFailure, UndefinedObject
@@ -50,13 +50,16 @@ def find(state: State | Editor, name: str) -> Subscribed | None:
     if row is None:
         return None
     _, _, position, _, ids = row
-    return Subscribed(name, position, None if ids is None else frozenset(json.loads(ids)))
+    known = None if ids is None else json.loads(ids)
+    if not (known is None or (isinstance(known, list) and all(type(i) is int for i in known))):
+        raise InvalidParameterValue(f'the table_ids of subscription "{name}" are no list of ids, but {ids}')
+    return Subscribed(name, position, None if known is None else frozenset(known))
 
 
 def create(
-    transaction: Transaction, name: str, after: int | None, tables: Sequence[Table] = (), if_not_exists: bool = False
+    transaction: Transaction, name: str, after: int | None, tables: Collection[Table] | None = None, if_not_exists: bool = False
 ) -> None:
-    """A new subscription that begins behind transaction `after` (None: behind what this transaction began on). `tables` empty: all.
+    """A new subscription that begins behind transaction `after` (None: behind what this transaction began on). `tables` None: all.
 
     Raises DuplicateObject, InvalidName, NameTooLong.
     """
@@ -72,8 +75,9 @@ def create(
     if table is None:
         table = _new_table(transaction.catalog)
         transaction.apply(TableCreated(table))
-    names = json.dumps([f"{t.schema}.{t.name}" for t in tables], ensure_ascii=False) if tables else None
-    ids = json.dumps([t.id for t in tables]) if tables else None
+    known = None if tables is None else {t.id: f"{t.schema}.{t.name}" for t in tables}
+    names = None if known is None else json.dumps([*known.values()], ensure_ascii=False)
+    ids = None if known is None else json.dumps([*known])
     position = transaction.base.number if after is None else after
     transaction.apply(RowsInserted(table.id, row_types(table), [(name, position, names, ids)]))
 
@@ -118,7 +122,7 @@ def _new_table(catalog: Catalog) -> Table:
 
 def ensure(session: Session, name: str, position: int, tables: frozenset[int] | None) -> Subscribed:
     """The subscription of that name; made, in a transaction of its own, where there is none. Raises InvalidParameterValue where one exists
-    that is about other tables."""
+    that is about other tables, or was moved by hand beyond the newest transaction."""
     from eventdb.engine.session import Session
 
     database = session.database
@@ -126,14 +130,17 @@ def ensure(session: Session, name: str, position: int, tables: frozenset[int] | 
     if found is None:
         helper = Session(database.acquire(), session.settings.copy(), autocommit=True, read_only=session.read_only)
         try:
-            known = database.head.catalog.tables
-            wanted = [known[i] for i in sorted(tables or ()) if i in known]
+            wanted = None if tables is None else [database.head.newest(table_id) for table_id in sorted(tables)]
             helper.run(lambda transaction: create(transaction, name, position, wanted, True))
         finally:
             helper.close()
         found = find(database.refresh(), name)
         if found is None:
             raise SerializationFailure(f'subscription "{name}" was dropped as soon as it was made')
+    if found.position > database.head.number:
+        raise InvalidParameterValue(
+            f'subscription "{name}" stands at transaction {found.position}, which is still to come: the newest is {database.head.number}'
+        )
     if tables is not None and tables != found.tables:
         raise InvalidParameterValue(
             f'subscription "{name}" exists, and is about other tables', hint="Leave the tables out, or drop the subscription first."

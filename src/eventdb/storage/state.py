@@ -99,6 +99,10 @@ class State:
         """The catalog as it stood after transaction `number`."""
         return self.catalogs[max(bisect_right(self.catalogs, number, key=_number) - 1, 0)][1]
 
+    def newest(self, table_id: int) -> Table:
+        """The last definition of a table, which may be dropped by now."""
+        return next(catalog.tables[table_id] for _, catalog in reversed(self.catalogs) if table_id in catalog.tables)
+
     def number_at(self, microseconds: int) -> int:
         """The last transaction committed at or before that moment (0 where there is none)."""
         return self.timeline.number_at(microseconds)
