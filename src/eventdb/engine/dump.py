@@ -281,4 +281,5 @@ def literal(datatype: DataType) -> Callable[[Any], str]:
         return values.render_numeric
     if kind in (Kind.TEXT, Kind.VARCHAR, Kind.CHAR):
         return string
-    return lambda value: f"CAST({string(values.render(value, datatype))} AS {datatype})"
+    render = values.renderer(datatype)
+    return lambda value: f"CAST({string(render(value))} AS {datatype})"

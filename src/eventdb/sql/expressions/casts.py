@@ -209,11 +209,7 @@ def _to_text(source: Kind) -> _Cast:
     if source is Kind.JSON:
         return _Cast("assignment", IDENTITY.format)
     name = f"{source.name.lower()}_text"
-
-    def render(value: Any) -> str:
-        return values.render(value, datatype)
-
-    return _Cast("assignment", calling(name), ((name, render),))
+    return _Cast("assignment", calling(name), ((name, values.renderer(datatype)),))
 
 
 def _from_text(target: DataType) -> _Cast:

@@ -263,7 +263,7 @@ def _text_of(index: int, arguments: Sequence[Expr]) -> Callable[[Any], str]:
     datatype = arguments[index].datatype
     if datatype.kind.name == "BOOLEAN":
         return lambda value: "t" if value else "f"
-    return lambda value: values.render(value, datatype)
+    return values.renderer(datatype)
 
 
 def concat(writers: Sequence[Callable[[Any], str]], *items: Any) -> str:

@@ -180,27 +180,32 @@ def _stripped(value: Any) -> Any:
 
 
 def quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # type: ignore[no-any-return]
+    return json.encoder.encode_basestring(text)  # type: ignore[no-any-return]
 
 
 def writer(datatype: DataType) -> Callable[[Any], str]:
     """What turns an internal value of `datatype` (or None) into JSON text."""
-    kind = datatype.kind
+    kind, render, quote = datatype.kind, values.renderer(datatype), json.encoder.encode_basestring
+    if kind is Kind.JSON:
+        return lambda value: "null" if value is None else str(value)
+    if kind in (Kind.BOOLEAN, Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT):
+        return lambda value: "null" if value is None else render(value)
+    if datatype.is_numeric:
 
-    def write(value: Any) -> str:
-        if value is None:
-            return "null"
-        if kind is Kind.JSON:
-            return str(value)
-        if kind is Kind.BOOLEAN or datatype.is_numeric:
-            text = values.render(value, datatype)
+        def number(value: Any) -> str:
+            if value is None:
+                return "null"
+            text = render(value)
             return quoted(text) if text in ("NaN", "Infinity", "-Infinity") else text
-        if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-            text = values.render(value, datatype).replace(" ", "T")
-            return quoted(text + ":00" if kind is Kind.TIMESTAMPTZ else text)
-        return quoted(values.render(value, datatype))
 
-    return write
+        return number
+    if kind is Kind.TIMESTAMP:
+        return lambda value: "null" if value is None else quoted(render(value).replace(" ", "T"))
+    if kind is Kind.TIMESTAMPTZ:
+        return lambda value: "null" if value is None else quoted(render(value).replace(" ", "T") + ":00")
+    if kind in (Kind.TEXT, Kind.VARCHAR):
+        return lambda value: "null" if value is None else quote(value)
+    return lambda value: "null" if value is None else quoted(render(value))
 
 
 def object_key(key: Any, datatype: DataType) -> str:

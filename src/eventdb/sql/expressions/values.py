@@ -233,7 +233,10 @@ def render_float(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    return _spelled(repr(value))
+    text = repr(value)
+    if "e" in text or not -1e15 < value < 1e15:
+        return _spelled(text)
+    return text[:-2] if text.endswith(".0") else text
 
 
 def render_real(value: float) -> str:
@@ -271,10 +274,13 @@ def render_numeric(value: Decimal) -> str:
 
 def render(value: Any, datatype: DataType, zone: datetime.tzinfo = datetime.UTC) -> str:
     """The text of a value that is not NULL, as PostgreSQL's output function gives it; CHAR(n) without its padding."""
-    renderer = _RENDER.get(datatype.kind)
-    if renderer is not None:
-        return renderer(value)
-    return datetimes.render_timestamptz(value, zone)
+    return renderer(datatype, zone)(value)
+
+
+def renderer(datatype: DataType, zone: datetime.tzinfo = datetime.UTC) -> Callable[[Any], str]:
+    """What `render` does to values of one type."""
+    known = _RENDER.get(datatype.kind)
+    return (lambda value: datetimes.render_timestamptz(value, zone)) if known is None else known
 
 
 _RENDER: dict[Kind, Callable[[Any], str]] = {
