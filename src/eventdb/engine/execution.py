@@ -14,7 +14,7 @@ from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import TEMPORARY_SCHEMA, Table
 from eventdb.model.schema import Sequence as SequenceDefinition
 from eventdb.model.transaction import END_OF_TIME, datetime_of
-from eventdb.sql.environment import Limits, SystemTable
+from eventdb.sql.environment import ALL, SystemTable, Wanted
 from eventdb.sql.reader import StateReader, TableReader
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ class Execution:
             return self.statement_timestamp
         return datetime_of(self.transaction.started)
 
-    def system_rows(self, table: SystemTable, moment: int, limits: Limits = ()) -> Iterable[tuple[Any, ...]]:
+    def system_rows(self, table: SystemTable, moment: int, wanted: Wanted = ALL) -> Iterable[tuple[Any, ...]]:
         if not table.schema and self.made is not None:
             return self.made[table.name]
-        return system_tables.rows(table, self, self.positions[moment][1], limits)
+        return system_tables.rows(table, self, self.positions[moment][1], wanted)
 
     def transaction_time(self, number: int | None) -> datetime.datetime:
         if number is None:

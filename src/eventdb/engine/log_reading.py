@@ -7,12 +7,12 @@ single numbers, to the transactions that touched certain tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
 from eventdb.model.transaction import microseconds_of
-from eventdb.sql.environment import Limits, SystemTable
+from eventdb.sql.environment import ALL, SystemTable, Wanted
 from eventdb.storage.codec import decode_body
 from eventdb.storage.log.base import Record
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NEAR = 8
 """Records that lie so close together are read in one go."""
+_FIRST, _MOST = 16, 4096
+"""How many records are read in one go backwards, at first and at the most: who reads backwards often wants only the last ones."""
 
 
 class Log:
@@ -30,7 +32,7 @@ class Log:
     `low`, `high`: the range that is left; `numbers`: the single ones in it, None for all.
     """
 
-    def __init__(self, execution: Execution, table: SystemTable, last: int | None, limits: Limits = ()) -> None:
+    def __init__(self, execution: Execution, table: SystemTable, last: int | None, wanted: Wanted = ALL) -> None:
         reader, transaction = execution.reader, execution.transaction
         self.database = execution.session.database
         self.reader = reader
@@ -40,7 +42,9 @@ class Log:
         self.low, self.high = max(1, self.database.log.first), self.until
         self.numbers: set[int] | None = None
         self.whole: frozenset[int] = frozenset()
-        self._limits = [(table.columns[ordinal][0], operator, values) for ordinal, operator, values in limits]
+        self._limits = [(table.columns[ordinal][0], operator, values) for ordinal, operator, values in wanted.limits]
+        self._columns = None if wanted.columns is None else {table.columns[ordinal][0] for ordinal in wanted.columns}
+        self.backwards = wanted.backwards
 
     # narrowing
 
@@ -58,13 +62,13 @@ class Log:
             if name == number:
                 self._bounded(operator, values)
             elif name == time:
-                self._bounded_by_time(operator, values[0] if len(values) == 1 else None)
+                self._bounded_by_time(operator, values)
 
     def _bounded(self, operator: str, values: tuple[Any, ...]) -> None:
         if operator == "=":
             self.only(int(value) for value in values if value is not None and value == int(value))
         elif values[0] is None:
-            self.between(1, 0)
+            self.only(())
         else:
             # a bound that is left out is not read either: it may be the one large transaction
             bound = math.floor(values[0])
@@ -73,14 +77,20 @@ class Log:
             else:
                 self.between(self.low, bound - (operator == "<" and bound == values[0]))
 
-    def _bounded_by_time(self, operator: str, value: Any) -> None:
-        if value is None:
-            return
-        microseconds = microseconds_of(value)
-        if operator in ("=", ">", ">="):
-            self.between(self.reader.number_at(microseconds - 1) + 1, self.high)
-        if operator in ("=", "<", "<="):
-            self.between(self.low, self.reader.number_at(microseconds))
+    def _bounded_by_time(self, operator: str, values: tuple[Any, ...]) -> None:
+        times = [microseconds_of(value) for value in values if value is not None]
+        if operator == "=":
+            self.only(number for time in times if self.reader.time_of(number := self.reader.number_at(time)) == time)
+        elif not times:
+            self.only(())
+        elif operator in (">", ">="):
+            self.between(self.reader.number_at(times[0] - (operator == ">=")) + 1, self.high)
+        else:
+            self.between(self.low, self.reader.number_at(times[0] - (operator == "<")))
+
+    def uses(self, *names: str) -> bool:
+        """Whether any of these columns is used."""
+        return self._columns is None or not self._columns.isdisjoint(names)
 
     def equal(self, name: str) -> set[Any] | None:
         """The values that the conditions leave for a column; None for all."""
@@ -121,16 +131,23 @@ class Log:
         """The commit time in microseconds."""
         return self.reader.time_of(number) or 0
 
+    def left(self) -> Iterable[int]:
+        """The numbers that are left, in the order asked for."""
+        found: Sequence[int]
+        if self.numbers is None:
+            found = range(self.low, self.high + 1)
+        else:
+            found = sorted(number for number in self.numbers if self.low <= number <= self.high)
+        return reversed(found) if self.backwards else found
+
     def ranges(self) -> Iterator[tuple[int, int]]:
-        """(after, until) of what is to be read, in order."""
+        """(after, until) of what is to be read, ascending."""
         if self.numbers is None:
             if self.low <= self.high:
                 yield self.low - 1, self.high
             return
         first = last = 0
-        for number in sorted(self.numbers):
-            if not self.low <= number <= self.high:
-                continue
+        for number in sorted(number for number in self.numbers if self.low <= number <= self.high):
             if last and number - last > _NEAR:
                 yield first - 1, last
                 first = number
@@ -140,16 +157,30 @@ class Log:
             yield first - 1, last
 
     def records(self) -> Iterator[Record]:
-        """The records, in order."""
+        """The records, in the order asked for."""
+        for after, until in self._backwards() if self.backwards else self.ranges():
+            found = self._read(after, until)
+            yield from reversed(list(found)) if self.backwards else found
+
+    def _read(self, after: int, until: int) -> Iterator[Record]:
         database, numbers = self.database, self.numbers
-        for after, until in self.ranges():
-            for record in database.log.read(after, until):
-                database.records_read += 1
-                if numbers is None or record.header.number in numbers:
-                    yield record
+        for record in database.log.read(after, until):
+            database.records_read += 1
+            if numbers is None or record.header.number in numbers:
+                yield record
+
+    def _backwards(self) -> Iterator[tuple[int, int]]:
+        """The ranges from the last to the first, in pieces, small ones first."""
+        size = _FIRST
+        for after, until in reversed(list(self.ranges())):
+            while until > after:
+                begin = max(after, until - size)
+                yield begin, until
+                until, size = begin, min(size * 4, _MOST)
 
     def changes(self, tables: Collection[int] | None = None) -> Iterator[tuple[int, Iterator[Change]]]:
-        """(number, changes) of the transactions; rows of `tables` only, unless that is None or the transaction changed the schema.
+        """(number, changes) of the transactions; rows of `tables` only, unless that is None or the transaction changed the schema. The
+        changes, too, are in the order asked for.
 
         Changes up to a table's horizon are left out: what its rows were before is not known any more.
         """
@@ -160,7 +191,8 @@ class Log:
             number = record.header.number
             wanted: Container[int] | None = None if number in self.whole else tables
             trimmed = [table_id for table_id, horizon in horizons.items() if number <= horizon] if horizons else []
-            yield number, changes(self.reader, number, decode_body(record.body), _Without(wanted, trimmed) if trimmed else wanted)
+            found = changes(self.reader, number, decode_body(record.body), _Without(wanted, trimmed) if trimmed else wanted)
+            yield number, reversed(list(found)) if self.backwards else found
 
 
 class _Without:

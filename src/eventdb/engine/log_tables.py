@@ -6,41 +6,68 @@ time give the range to read, equality with a table's name the transactions that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.log_reading import Log
 from eventdb.engine.system_tables import register
 from eventdb.model.datatype import BIGINT, BYTEA, INTEGER, JSON, TEXT, TIMESTAMPTZ, DataType
 from eventdb.model.late import Late
-from eventdb.model.schema import Table
+from eventdb.model.schema import SYSTEM_SCHEMA, Table
 from eventdb.model.transaction import datetime_of
+from eventdb.sql.environment import RECORD_COST, SystemTable, Wanted
 
 if TYPE_CHECKING:
+    from eventdb.engine.database import Database
+    from eventdb.engine.execution import Execution
     from eventdb.model.transaction import Header
 
 json: Any = Late("json")
 Row = tuple[Any, ...]
 
 
-def log_table(schema: str, name: str, **columns: DataType) -> Callable[[Callable[[Log], Iterable[Row]]], Callable[[Log], Iterable[Row]]]:
-    """Declare a relation whose rows come from the log."""
+Rows = Callable[[Log], Iterable[Row]]
 
-    def declared(source: Callable[[Log], Iterable[Row]]) -> Callable[[Log], Iterable[Row]]:
-        register(schema, name, columns, lambda execution, table, last, limits: source(Log(execution, table, last, limits)))
+
+def log_table(
+    name: str, columns: Mapping[str, DataType], size: Callable[[Database], int], orders: Sequence[Sequence[str]] = ()
+) -> Callable[[Rows], Rows]:
+    """Declare a relation whose rows come from the log; the first column of each of its orders tells the transaction."""
+    places = {column: place for place, column in enumerate(columns)}
+    known = tuple(tuple(places[column] for column in order) for order in orders)
+    lookups = tuple(order[0] for order in known)
+    table = SystemTable(SYSTEM_SCHEMA, name, tuple(columns.items()), lookups=lookups, orders=known, cost=RECORD_COST)
+
+    def declared(source: Rows) -> Rows:
+        def run(execution: Execution, table: SystemTable, last: int | None, wanted: Wanted) -> Iterable[Row]:
+            return source(Log(execution, table, last, wanted))
+
+        register(table, run, lambda database, table: size(database))
         return source
 
     return declared
 
 
+def _transactions_kept(database: Database) -> int:
+    return database.head.number + 1 - database.log.first
+
+
 @log_table(
-    "eventdb", "transactions", number=BIGINT, committed_at=TIMESTAMPTZ, actor=TEXT, reason=TEXT, correlation_id=TEXT, metadata=JSON,
-    events=INTEGER, hash=BYTEA,
+    "transactions", {
+        "number": BIGINT, "committed_at": TIMESTAMPTZ, "actor": TEXT, "reason": TEXT, "correlation_id": TEXT, "metadata": JSON,
+        "events": INTEGER, "hash": BYTEA,
+    },
+    _transactions_kept, (("number",), ("committed_at",)),
 )  # fmt: skip
 def _transactions(log: Log) -> Iterator[Row]:
     from eventdb.storage.codec import event_count
 
     log.bound("number", "committed_at")
+    if not log.uses("actor", "reason", "correlation_id", "metadata", "events", "hash"):
+        # the state knows these two of every transaction
+        timed = log.uses("committed_at")
+        yield from ((number, datetime_of(log.time_of(number)) if timed else None, *(None,) * 6) for number in log.left())
+        return
     for record in log.records():
         header, told = record.header, record.header.provenance
         yield (
@@ -56,8 +83,11 @@ def metadata_text(header: Header) -> str | None:
 
 
 @log_table(
-    "eventdb", "events", transaction=BIGINT, position=INTEGER, operation=TEXT, table_schema=TEXT, table_name=TEXT, key=JSON, before=JSON,
-    after=JSON,
+    "events", {
+        "transaction": BIGINT, "position": INTEGER, "operation": TEXT, "table_schema": TEXT, "table_name": TEXT, "key": JSON,
+        "before": JSON, "after": JSON,
+    },
+    _transactions_kept, (("transaction", "position"),),
 )  # fmt: skip
 def _events(log: Log) -> Iterator[Row]:
     from eventdb.engine.changes import RowChange, key_writer, row_writer
@@ -90,8 +120,11 @@ def _events(log: Log) -> Iterator[Row]:
 
 
 @log_table(
-    "eventdb", "schema_history", transaction=BIGINT, position=INTEGER, committed_at=TIMESTAMPTZ, operation=TEXT, object_type=TEXT,
-    object_schema=TEXT, object_name=TEXT, table_name=TEXT, change=TEXT, definition=JSON,
+    "schema_history", {
+        "transaction": BIGINT, "position": INTEGER, "committed_at": TIMESTAMPTZ, "operation": TEXT, "object_type": TEXT,
+        "object_schema": TEXT, "object_name": TEXT, "table_name": TEXT, "change": TEXT, "definition": JSON,
+    },
+    lambda database: 100, (("transaction", "position"), ("committed_at", "position")),
 )  # fmt: skip
 def _schema_history(log: Log) -> Iterator[Row]:
     from eventdb.engine.changes import SchemaChange, definition_json, described
@@ -107,7 +140,7 @@ def _schema_history(log: Log) -> Iterator[Row]:
                 )  # fmt: skip
 
 
-@log_table("eventdb", "snapshots", number=BIGINT, committed_at=TIMESTAMPTZ, file=TEXT, bytes=BIGINT)
+@log_table("snapshots", {"number": BIGINT, "committed_at": TIMESTAMPTZ, "file": TEXT, "bytes": BIGINT}, lambda database: 10)
 def _snapshots(log: Log) -> Iterator[Row]:
     for number, name, size in log.database.snapshots():
         if number <= log.until:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eventdb.engine import system_tables
 from eventdb.engine.binding import adapted, adapted_rows, ordered, ordered_rows
 from eventdb.engine.commit import Request, history_changed
 from eventdb.engine.control import Control, moment_of
@@ -40,6 +41,7 @@ from eventdb.model.event import SequenceAdvanced
 from eventdb.model.late import Late
 from eventdb.model.schema import Table
 from eventdb.model.transaction import Provenance
+from eventdb.sql.environment import SystemTable
 from eventdb.sql.modification import modifies
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
@@ -285,8 +287,13 @@ class Session(Control):
 
     # reading
 
-    def row_count(self, table: Table) -> int:
-        """How many rows a table has now, for the planner."""
+    def row_count(self, table: Table | SystemTable, versions: bool = False) -> int:
+        """For the planner: how many rows a table has now, or how many versions; of a computed relation, about how many rows."""
+        if isinstance(table, SystemTable):
+            return system_tables.row_count(table, self.database)
+        if versions:
+            data = self.database.head.tables.get(table.storage)
+            return 0 if data is None else data.live.count + data.past.count
         present = self.refresh() if self.transaction is None else self.transaction.present
         return present.table(table).row_count()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eventdb.model.catalog import Catalog
@@ -10,7 +10,7 @@ from eventdb.model.datatype import BIGINT, BOOLEAN, INTEGER, INTERVAL, INTERVAL_
 from eventdb.model.late import Late
 from eventdb.model.schema import SYSTEM_SCHEMA, TEMPORARY_SCHEMA, Check, Column, ForeignKey, Identity, Sequence, Table, Unique
 from eventdb.model.transaction import datetime_of
-from eventdb.sql.environment import Limits, SystemTable
+from eventdb.sql.environment import ALL, SystemTable, Wanted
 
 if TYPE_CHECKING:
     from eventdb.engine.database import Database
@@ -20,26 +20,33 @@ json: Any = Late("json")
 Row = tuple[Any, ...]
 Rows = Callable[["Database", Catalog, int], Iterable[Row]]
 """The database, the schema at the moment that is read, and the last transaction that can be seen → rows."""
-Source = Callable[["Execution", SystemTable, "int | None", Limits], Iterable[Row]]
-"""The same for a relation that reads more: the run, the relation, the position that is read (None: the present), limits of its columns."""
+Source = Callable[["Execution", SystemTable, "int | None", Wanted], Iterable[Row]]
+"""The same for a relation that reads more: the run, the relation, the position that is read (None: the present), what is wanted of it."""
+Size = Callable[["Database", SystemTable], int]
+"""About how many rows a relation has."""
 DATABASE = "eventdb"
 """The catalog name that information_schema shows."""
 _OWNER = "eventdb"
 
 TABLES: dict[tuple[str, str], SystemTable] = {}
 _SOURCES: dict[tuple[str, str], Source] = {}
+_SIZES: dict[tuple[str, str], Size] = {}
+_SOME = 100
 
 
-def register(schema: str, name: str, columns: Mapping[str, DataType], source: Source, listed: bool = True) -> None:
+def register(table: SystemTable, source: Source, size: Size | None = None, listed: bool = True) -> None:
     """Make a relation known; one that is not `listed` has no name of its own, being what a table function gives."""
+    name = table.schema, table.name
     if listed:
-        TABLES[schema, name] = SystemTable(schema, name, tuple(columns.items()))
-    _SOURCES[schema, name] = source
+        TABLES[name] = table
+    _SOURCES[name] = source
+    if size is not None:
+        _SIZES[name] = size
 
 
 def _table(schema: str, name: str, /, **columns: DataType) -> Callable[[Rows], Rows]:
     def declared(source: Rows) -> Rows:
-        def run(execution: Execution, table: SystemTable, last: int | None, limits: Limits) -> Iterable[Row]:
+        def run(execution: Execution, table: SystemTable, last: int | None, wanted: Wanted) -> Iterable[Row]:
             reader, transaction = execution.reader, execution.transaction
             until = reader.number if transaction is None else transaction.base.number
             if last is not None:
@@ -47,21 +54,33 @@ def _table(schema: str, name: str, /, **columns: DataType) -> Callable[[Rows], R
             catalog = reader.catalog if last is None else reader.catalog_at(last)
             return source(execution.session.database, catalog, until)
 
-        register(schema, name, columns, run)
+        register(SystemTable(schema, name, tuple(columns.items())), run)
         return source
 
     return declared
 
 
-def rows(table: SystemTable, execution: Execution, last: int | None, limits: Limits = ()) -> Iterable[Row]:
+def rows(table: SystemTable, execution: Execution, last: int | None, wanted: Wanted = ALL) -> Iterable[Row]:
     """The rows of a system table as they were behind transaction `last`; None: as the statement's transaction sees them. Rows against
     the limits may be missing."""
+    return _known(table)(execution, table, last, wanted)
+
+
+def row_count(table: SystemTable, database: Database) -> int:
+    """About how many rows a system table has now."""
+    if table.arguments is not None:
+        _known(table)
+    size = _SIZES.get((table.schema, table.name))
+    return _SOME if size is None else size(database, table)
+
+
+def _known(table: SystemTable) -> Source:
     source = _SOURCES.get((table.schema, table.name))
     if source is None:
         from eventdb.engine import time_functions  # noqa: F401  (which registers the table functions)
 
         source = _SOURCES[table.schema, table.name]
-    return source(execution, table, last, limits)
+    return source
 
 
 # eventdb

@@ -18,16 +18,17 @@ from eventdb.engine.history import cast_column
 from eventdb.engine.log_reading import Log
 from eventdb.engine.system_tables import register
 from eventdb.errors import DataError, InvalidParameterValue, NotSupportedError, SnapshotTooOld
-from eventdb.model.schema import Column, Table
+from eventdb.model.schema import SYSTEM_SCHEMA, Column, Table
 from eventdb.model.transaction import datetime_of
 from eventdb.sql.definition.rows import Code
-from eventdb.sql.environment import Limits, SystemTable
+from eventdb.sql.environment import SystemTable, Wanted
 from eventdb.sql.planner.time_functions import Between
 from eventdb.sql.reader import Key, Row, TableReader
 from eventdb.storage.codec import decode_body
 from eventdb.storage.table import identical, key_normalizer
 
 if TYPE_CHECKING:
+    from eventdb.engine.database import Database
     from eventdb.engine.execution import Execution
 
 Values = tuple[Any, ...]
@@ -46,11 +47,11 @@ def span(between: Between, execution: Execution, until: int) -> tuple[int, int]:
 # ---- table_changes
 
 
-def _table_changes(execution: Execution, table: SystemTable, last: int | None, limits: Limits) -> Iterator[Values]:
+def _table_changes(execution: Execution, table: SystemTable, last: int | None, wanted: Wanted) -> Iterator[Values]:
     from eventdb.engine.changes import RowChange, changes
 
     between: Between = table.arguments
-    log = Log(execution, table, last, limits)
+    log = Log(execution, table, last, wanted)
     after, until = span(between, execution, log.until)
     if after > until:
         raise InvalidParameterValue(f"the span from transaction {after} to transaction {until} ends before it begins")
@@ -70,7 +71,8 @@ def _table_changes(execution: Execution, table: SystemTable, last: int | None, l
     for record in log.records():
         header = record.header
         who = (datetime_of(header.time), header.provenance.actor, header.provenance.reason)
-        for change in changes(log.reader, header.number, decode_body(record.body), (table_id,)):
+        found: Iterable[Any] = changes(log.reader, header.number, decode_body(record.body), (table_id,))
+        for change in reversed(list(found)) if log.backwards else found:
             if not isinstance(change, RowChange):
                 continue
             known = layouts.get(id(change.table))
@@ -131,9 +133,9 @@ def comparable(table: Table, columns: Sequence[Column], execution: Any) -> Calla
 # ---- table_diff
 
 
-def _table_diff(execution: Execution, table: SystemTable, last: int | None, limits: Limits) -> Iterator[Values]:
+def _table_diff(execution: Execution, table: SystemTable, last: int | None, wanted: Wanted) -> Iterator[Values]:
     between: Between = table.arguments
-    log = Log(execution, table, last, limits)
+    log = Log(execution, table, last, wanted)
     after, until = span(between, execution, log.until)
     old, new = between.old, between.new
     backwards = after > until
@@ -321,5 +323,14 @@ def merged(before: TableReader, now: TableReader, table: Table) -> Iterator[Pair
         other = next(right, None)
 
 
-register("eventdb", "table_changes", {}, _table_changes, listed=False)
-register("eventdb", "table_diff", {}, _table_diff, listed=False)
+def _touching(database: Database, table: SystemTable) -> int:
+    """About how many transactions touched the table that a table function looks at, in its span."""
+    between: Between = table.arguments
+    looked_at = between.new or between.old
+    data = None if looked_at is None else database.head.tables.get(looked_at.storage)
+    touched = 0 if data is None or data.touched is None else data.touched.length
+    return touched if between.first is None else touched // 3
+
+
+register(SystemTable(SYSTEM_SCHEMA, "table_changes", ()), _table_changes, _touching, listed=False)
+register(SystemTable(SYSTEM_SCHEMA, "table_diff", ()), _table_diff, _touching, listed=False)

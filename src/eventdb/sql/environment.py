@@ -21,16 +21,49 @@ Limits = Sequence[tuple[int, str, tuple[Any, ...]]]
 """(ordinal of a column, operator, values): conditions that rows have to meet; several values belong to "=" and stand for IN."""
 
 
+RECORD_COST = 100.0
+"""What reading a transaction of the log takes, in rows of a stored table scanned."""
+
+
 class SystemTable(Record):
     """A relation that is computed, not stored (information_schema, eventdb.transactions); `Execution.system_rows` gives its rows.
 
-    `arguments`: of a table function, what it was called with.
+    `arguments`: of a table function, what it was called with. `lookups`: the columns by whose values its rows are found without making all
+    others, so that a join may ask for the few that it needs. `orders`: lists of columns by which its rows come in ascending order; they
+    can be had backwards too, no value in them is NULL, and no two rows are equal in all of a list. `cost`: what making a row takes, in
+    rows of a stored table scanned.
     """
 
     schema: str
     name: str
     columns: tuple[tuple[str, DataType], ...]
     arguments: Any = None
+    lookups: tuple[int, ...] = ()
+    orders: tuple[tuple[int, ...], ...] = ()
+    cost: float = 1.0
+
+
+class Wanted(Record):
+    """What a plan wants of a computed relation, for saving work: its rows are tested all the same.
+
+    `limits`: conditions that rows have to meet. `columns`: the ordinals of those that are used, None for all; any others may be None.
+    `backwards`: rows in the opposite of their order.
+    """
+
+    limits: Limits = ()
+    columns: frozenset[int] | None = None
+    backwards: bool = False
+
+
+ALL = Wanted()
+
+
+class Statistics(Protocol):
+    """How large tables are, for the planner."""
+
+    def __call__(self, table: Table | SystemTable, versions: bool = False, /) -> int:
+        """How many rows a table has now, or how many versions of rows; of a computed relation, about how many rows."""
+        ...
 
 
 class BoundMoment(Record):
@@ -63,8 +96,8 @@ class Environment(Record, frozen=False):
     search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
     moment: MomentBinder = no_moments
     system_tables: Mapping[tuple[str, str], SystemTable] = field(default_factory=dict)
-    statistics: Callable[[Table], int] | None = None
-    """How many rows a table has now, for the planner; None: nothing is known."""
+    statistics: Statistics | None = None
+    """For the planner; None: nothing is known."""
     functions: Mapping[tuple[str, int], Any] = field(default_factory=dict)
     """The functions that the application registered (see `sql.expressions.user`)."""
     uses: dict[int, tuple[int, int]] | None = None
@@ -116,8 +149,8 @@ class Execution(Protocol):
         """The rows of `table` at moment `moment` (an index into `positions`)."""
         ...
 
-    def system_rows(self, table: SystemTable, moment: int, limits: Limits = ()) -> Iterable[tuple[Any, ...]]:
-        """The rows of a computed relation at moment `moment`. Rows against the limits may be left out: they are dropped anyway."""
+    def system_rows(self, table: SystemTable, moment: int, wanted: Wanted = ALL) -> Iterable[tuple[Any, ...]]:
+        """The rows of a computed relation at moment `moment`."""
         ...
 
     def transaction_time(self, number: int | None) -> datetime.datetime:

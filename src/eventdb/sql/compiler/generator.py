@@ -21,6 +21,7 @@ from typing import Any
 
 from eventdb.sql.compiler import runtime
 from eventdb.sql.compiler.steps import Count, For, If, Let, Step, Steps, clauses, comprehensible, loops, nested
+from eventdb.sql.environment import Wanted
 from eventdb.sql.expressions import compiler as expressions
 from eventdb.sql.expressions.bound import END, Column, Expr, SubqueryExpression
 from eventdb.sql.planner import nodes as plan
@@ -311,14 +312,21 @@ class Generator(expressions.SourceEmitter):
                 keys = f"[{', '.join(self.key_of(key) for key in node.keys)}]"
             else:
                 keys = f"distinct_keys(({', '.join(self.key_of(key) for key in node.keys)},))"
+            if node.versions:
+                return [For(f"i{n}", keys), *self.versions_of(node, f"i{n}", need)]
             return [For(f"r{n}", f"{table}.get_many({keys})", note=f"KeyLookup {node.alias}")]
         before, (key,) = self.guarded(node.keys)
-        if node.versions and (n, END) not in need:
-            return [*before, For(f"r{n}", f"history({table}, cx.positions[{node.moment}], {key})", note=f"versions of {node.alias}")]
         if self.reads_versions(node, need):
-            batches = For(f"b{n}", f"versions({table}, cx.positions[{node.moment}], {key})", note=f"versions of {node.alias}")
-            return [*before, batches, For(f"e{n}, r{n}", f"b{n}")]
+            return [*before, *self.versions_of(node, key, need)]
         return [*before, Let(f"r{n}", f"{table}.get({key})", f"KeyLookup {node.alias}"), If(f"r{n} is not None")]
+
+    def versions_of(self, node: plan.KeyLookup, key: str, need: Need) -> Steps:
+        """The versions of the row of one key; with their ends only where those are used."""
+        n, note = node.relation, f"versions of {node.alias}"
+        arguments = f"({self.table_name(node)}, cx.positions[{node.moment}], {key})"
+        if node.versions and (n, END) not in need:
+            return [For(f"r{n}", f"history{arguments}", note=note)]
+        return [For(f"b{n}", f"versions{arguments}", note=note), For(f"e{n}, r{n}", f"b{n}")]
 
     def guarded(self, keys: Sequence[Sequence[Expr]]) -> tuple[Steps, list[str]]:
         """Steps that leave out NULL keys, and the keys' sources."""
@@ -342,8 +350,14 @@ class Generator(expressions.SourceEmitter):
         limits = [
             f"({ordinal}, {operator!r}, {self.tuple_of([self.value(v) for v in values])})" for ordinal, operator, values in node.limits
         ]
-        told = f", {self.tuple_of(limits)}" if limits else ""
-        source = f"cx.system_rows({self.constant(node.table)}, {node.moment}{told})"
+        limits += [f"({ordinal}, '=', keys{node.relation}_{ordinal})" for ordinal, _ in node.keys]
+        columns = frozenset(ordinal for relation, ordinal in need if relation == node.relation)
+        wanted = Wanted((), None if len(columns) == len(node.table.columns) else columns, node.reverse)
+        told = self.constant(wanted)
+        if limits:
+            self.names["Wanted"] = Wanted
+            told = f"Wanted({self.tuple_of(limits)}, {told}.columns, {node.reverse})"
+        source = f"cx.system_rows({self.constant(node.table)}, {node.moment}, {told})"
         return [For(f"r{node.relation}", source, note=f"SystemScan {node.alias}")]
 
     def _values(self, node: plan.Values, need: Need) -> Steps:

@@ -8,6 +8,7 @@ from eventdb.sql.compiler.generator import PRODUCERS, Generator, Need, places
 from eventdb.sql.compiler.steps import For, If, Let, Steps, clauses, comprehensible, nested, tests
 from eventdb.sql.expressions.bound import Expr
 from eventdb.sql.planner import nodes as plan
+from eventdb.sql.planner.lookups import leaf_of
 from eventdb.sql.planner.walk import free, inputs, visible
 
 
@@ -152,6 +153,44 @@ def _nested_loop(g: Generator, node: plan.NestedLoop, need: Need) -> Steps:
     return [*left, For(g.target(names), f"[{g.pack(names)} for {g.target(names)} in {rows} {tests(conditions)}] or {nulls}")]
 
 
+def _gathered(g: Generator, side: plan.Node, width: int, source: str) -> None:
+    """Write what the scan of a side of a join is to be asked for: of the keys in `source`, of `width` values each, those of its columns."""
+    scan = leaf_of(side)
+    assert isinstance(scan, plan.SystemScan)
+    for ordinal, place in scan.keys:
+        values = source if width == 1 else f"{{x[{place}] for x in {source}}}"
+        g.write(f"keys{scan.relation}_{ordinal} = {values}")
+
+
+def _lookup_join(g: Generator, node: plan.LookupJoin, need: Need) -> Steps:
+    n = g.number()
+    inner_need = need | places(node.conditions)
+    left = g.produce(node.left, inner_need | places(node.left_keys))
+    names, left_names = g.carriers(node.right, inner_need), g.carriers(node.left, inner_need)
+    element = f"({g.key_of(node.left_keys)}, {g.pack(left_names)})"
+    if comprehensible(left) and ":=" not in element:
+        g.write(f"outer{n} = ({element} {clauses(left)})")
+    else:
+        g.write(f"def each{n}():", *(f" {line}" for line in nested(left, [f"yield {element}"])), f"outer{n} = each{n}()")
+    outside, g.body = g.body, []
+    _gathered(g, node.right, len(node.left_keys), "wanted")
+    steps = [*g.produce(node.right, inner_need | places(node.right_keys)), *_present(g, node.right_keys)]
+    row = g.pack(names)
+    body = [f"key = {g.key_of(node.right_keys)}", f"if key in found: found[key].append({row})", f"else: found[key] = [{row}]"]
+    lines = [*g.body, "found = {}", *nested(steps, body), "return found"]
+    g.body = outside
+    g.write(f"def read{n}(wanted):", *(f" {line}" for line in lines))
+    matches, target = f"matches{n}", g.target(names)
+    conditions: Steps = [If(g.condition(c)) for c in node.conditions]
+    rows = For(f"{_unpack(left_names)}, {matches}", f"looked_up(outer{n}, read{n})", note=f"LookupJoin {node.kind}")
+    kept = f"[{row} for {target} in {matches} {tests(conditions)}]" if conditions else matches
+    if node.kind == "inner":
+        return [rows, For(target, matches), *conditions]
+    if node.kind == "left":
+        return [rows, For(target, f"{kept} or {g.tuple_of([g.nulls(names, inner_need) if names else 'None'])}")]
+    return [rows, If(kept if node.kind == "semi" else f"not {kept}")]
+
+
 def _key_set(g: Generator, node: plan.Node, keys: Sequence[Expr], with_null: bool = False) -> str:
     """Write the set of the node's keys."""
 
@@ -190,6 +229,11 @@ def _matches(g: Generator, node: plan.SemiJoin | plan.AntiJoin) -> tuple[Steps, 
 
 
 def _semi_join(g: Generator, node: plan.SemiJoin, need: Need) -> Steps:
+    scan = leaf_of(node.left)
+    if isinstance(scan, plan.SystemScan) and scan.keys:
+        keys = _key_set(g, node.right, node.right_keys)
+        _gathered(g, node.left, len(node.right_keys), keys)
+        return [*g.produce(node.left, need | places(node.left_keys)), If(f"{g.key_of(node.left_keys)} in {keys}")]
     left = g.produce(node.left, need | places(node.left_keys) | places(node.conditions))
     before, found = _matches(g, node)
     return [*left, *before, If(found)]
@@ -217,5 +261,6 @@ def _lookup(g: Generator, node: plan.Lookup, need: Need) -> Steps:
 
 
 PRODUCERS.update({
-    plan.HashJoin: _hash_join, plan.NestedLoop: _nested_loop, plan.SemiJoin: _semi_join, plan.AntiJoin: _anti_join, plan.Lookup: _lookup,
+    plan.HashJoin: _hash_join, plan.LookupJoin: _lookup_join, plan.NestedLoop: _nested_loop, plan.SemiJoin: _semi_join,
+    plan.AntiJoin: _anti_join, plan.Lookup: _lookup,
 })  # fmt: skip

@@ -7,6 +7,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from eventdb.errors import (
@@ -17,6 +18,8 @@ from eventdb.errors import (
 )
 
 Tuples = list[tuple[Any, ...]]
+_BATCHES = (64, 1024, None)
+"""How many rows `looked_up` takes together."""
 
 
 def row_limit(count: int | None) -> int | None:
@@ -86,6 +89,27 @@ def history(table: Any, span: tuple[int | None, int | None], key: Any) -> Sequen
         return found
     row = table.get(key)
     return () if row is None else (row,)
+
+
+def looked_up(rows: Iterable[tuple[Any, Any]], read: Callable[[set[Any]], dict[Any, Any]]) -> Iterator[tuple[Any, Sequence[Any]]]:
+    """(row, its matches) for each (key, row), in their order.
+
+    `read` is given the keys of many rows at once, each key once in all and none that holds a NULL, and gives the matches by key. It is few
+    rows at first, since there may be a LIMIT, and then all that are left: so it is called three times at the most, however many they are.
+    """
+    found: dict[Any, Sequence[Any]] = {}
+    rows = iter(rows)
+    for size in _BATCHES:
+        batch = list(islice(rows, size))
+        if not batch:
+            return
+        keys = {key for key, _ in batch if key not in found and key is not None and not (type(key) is tuple and None in key)}
+        if keys:
+            matches = read(keys)
+            for key in keys:
+                found[key] = matches.get(key, ())
+        for key, row in batch:
+            yield row, found.get(key, ())
 
 
 def distinct_keys(keys: Iterable[Any]) -> list[Any]:

@@ -126,7 +126,7 @@ def _by_key(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | Non
     if all(s in facts.equal for s in slots):
         key = tuple(facts.equal[s][0] for s in slots)
         return remaining(KeyLookup(**_plain(scan), keys=(key,)), conditions, [facts.equal[s][1] for s in slots])
-    if len(slots) == 1 and slots[0] in facts.among and not scan.versions:
+    if len(slots) == 1 and slots[0] in facts.among:
         items, condition = facts.among[slots[0]]
         present = [i for i in items if not (isinstance(i, Constant) and i.value is None)]
         keys = tuple((i,) for i in dict.fromkeys(present))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from eventdb.model.catalog import Catalog
+from eventdb.model.record import replace
 from eventdb.model.schema import Index, Table
+from eventdb.sql.environment import Statistics, SystemTable
 from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, Logical
 from eventdb.sql.planner.nodes import (
     Access,
@@ -25,8 +27,10 @@ from eventdb.sql.planner.nodes import (
     KeyRange,
     Limit,
     Lookup,
+    LookupJoin,
     NestedLoop,
     Node,
+    Project,
     SemiJoin,
     Series,
     SetOperation,
@@ -35,23 +39,26 @@ from eventdb.sql.planner.nodes import (
     TopN,
     Values,
 )
-from eventdb.sql.planner.walk import everything, inputs
+from eventdb.sql.planner.walk import everything, inputs, nodes
 
 _UNKNOWN_TABLE = 1000.0
+_UNKNOWN_RELATION = 100.0
 _MATCH = 0.1
 _RANGE = 0.3
 
 
 class Costs:
-    """Estimates over one catalog. `statistics` gives a table's present row count, `catalogs` those of the moments that are read."""
+    """Estimates over one catalog. `statistics` gives the sizes of tables, `catalogs` those of the moments that are read."""
 
     def __init__(
-        self, catalog: Catalog, statistics: Callable[[Table], int] | None = None, catalogs: Mapping[int, Catalog] | None = None
+        self, catalog: Catalog, statistics: Statistics | None = None, catalogs: Mapping[int, Catalog] | None = None
     ) -> None:
         self.catalog = catalog
         self.catalogs = catalogs or {}
         self.statistics = statistics
         self._tables: dict[int, float] = {}
+        self._versions: dict[int, float] = {}
+        self._system: dict[int, tuple[SystemTable, float]] = {}
         self._rows: dict[int, tuple[Node, float]] = {}
 
     def table(self, table: Table) -> float:
@@ -59,11 +66,44 @@ class Costs:
             self._tables[table.id] = float(self.statistics(table)) if self.statistics is not None else _UNKNOWN_TABLE
         return max(self._tables[table.id], 1.0)
 
+    def versions(self, table: Table) -> float:
+        """How many versions of rows a table has."""
+        if table.id not in self._versions:
+            rows = self.table(table)
+            self._versions[table.id] = float(self.statistics(table, True)) if self.statistics is not None else 2 * rows
+        return max(self._versions[table.id], 1.0)
+
+    def versions_of_one(self, table: Table) -> float:
+        """How many versions a row has; most rows of a table may be gone, so no more than rows share a value."""
+        versions = self.versions(table)
+        return max(1.0, min(versions / self.table(table), self.per_key(versions)))
+
+    def system(self, table: SystemTable) -> float:
+        """About how many rows a computed relation has."""
+        known = self._system.get(id(table))
+        if known is None:
+            rows = float(self.statistics(table)) if self.statistics is not None and table.schema else _UNKNOWN_RELATION
+            known = self._system[id(table)] = table, max(rows, 1.0)
+        return known[1]
+
+    def reading(self, node: Node) -> float:
+        """What reading a computed relation, below filters and computed columns, costs: less only by the columns it is looked up by."""
+        while isinstance(node, Filter | Project):
+            node = node.input
+        if not isinstance(node, SystemScan):
+            return self.rows(node)
+        limits = tuple(limit for limit in node.limits if limit[0] in node.table.lookups)
+        return self._scanned(replace(node, limits=limits)) * node.table.cost
+
     def settle(self, query: BoundQuery) -> None:
         """Learn the sizes of all tables of a query, and then let go of where they come from: a plan outlives the state it was made in."""
         for item in everything(query):
             if isinstance(item, Access):
                 self.table(item.table)
+                if item.versions:
+                    self.versions(item.table)
+            elif isinstance(item, SystemScan):
+                self.system(item.table)
         self.statistics = None
 
     def indexes(self, table: Table, moment: int = 0) -> tuple[Index, ...]:
@@ -104,7 +144,8 @@ class Costs:
             case Comparison():
                 return _RANGE
             case InList():
-                return min(1.0, _MATCH * len(condition.items))
+                each = self.equality(condition.operand, node)
+                return min(1.0, (each if each < 1.0 else _MATCH) * len(condition.items))
             case Logical(operator="or"):
                 return min(1.0, sum(self.selectivity(c, node) for c in condition.operands))
             case Logical(operator="and"):
@@ -125,7 +166,23 @@ class Costs:
             if frozenset((side.ordinal,)) in self.unique_slots(node.table, node.moment):
                 return 1.0 / rows
             return self.per_key(rows) / rows
-        return _MATCH
+        return self._found(side, node) or _MATCH
+
+    def _found(self, side: Expr, node: Node) -> float | None:
+        """The part of a computed relation's rows that one value of a column by which they are looked up leaves."""
+        while isinstance(node, Filter):
+            node = node.input
+        if not isinstance(side, Column) or not isinstance(node, SystemScan) or node.relation != side.relation:
+            return None
+        return 1.0 / self.system(node.table) if side.ordinal in node.table.lookups else None
+
+    def _scanned(self, node: SystemScan) -> float:
+        """How many rows of a computed relation the limits that it is told leave."""
+        rows = self.system(node.table)
+        for ordinal, operator, values in node.limits:
+            one = 1.0 / self.system(node.table) if ordinal in node.table.lookups else _MATCH
+            rows *= min(1.0, one * len(values)) if operator == "=" else _RANGE
+        return 1.0 if node.keys else max(rows, 1.0)
 
     def per_key(self, rows: float) -> float:
         """How many rows share a value of an ordinary column: nothing is known, so the root of all."""
@@ -142,7 +199,7 @@ class Costs:
             case Single():
                 return 1.0
             case KeyLookup():
-                return float(len(node.keys))
+                return len(node.keys) * (self.versions_of_one(node.table) if node.versions else 1.0)
             case IndexLookup():
                 return len(node.keys) * (1.0 if node.unique else self.per_key(self.table(node.table)))
             case KeyRange() | IndexRange():
@@ -151,15 +208,19 @@ class Costs:
                     part *= _RANGE if bound is not None else 1.0
                 return max(1.0, self.table(node.table) * part)
             case Access():
-                return self.table(node.table) * (2.0 if node.versions else 1.0)
+                return self.versions(node.table) if node.versions else self.table(node.table)
             case Values():
                 return float(len(node.rows))
             case Series():
                 return 100.0
-            case SystemScan() | CommonScan():
-                return 10.0 if isinstance(node, SystemScan) and node.limits else 100.0
+            case SystemScan():
+                return self._scanned(node)
+            case CommonScan():
+                return _UNKNOWN_RELATION
             case Filter():
-                rows = self.rows(node.input)
+                # what a computed relation was told stands here too
+                told = isinstance(node.input, SystemScan) and node.input.limits and not node.input.keys
+                rows = self.system(node.input.table) if told else self.rows(node.input)  # type: ignore[attr-defined]
                 for condition in node.conditions:
                     rows *= self.selectivity(condition, node.input)
                 return max(rows, 1.0)
@@ -168,6 +229,10 @@ class Costs:
             case HashJoin():
                 pairs = tuple(zip(node.left_keys, node.right_keys, strict=True))
                 return self.join_rows(node.left, node.right, [Comparison(k.datatype, "=", k, v) for k, v in pairs], node.kind)
+            case LookupJoin():
+                if node.kind in ("semi", "anti"):
+                    return max(1.0, self.rows(node.left) * 0.5)
+                return self.rows(node.left) * self.rows(node.right)
             case NestedLoop():
                 return self.join_rows(node.left, node.right, node.conditions, node.kind)
             case SemiJoin() | AntiJoin():
@@ -205,12 +270,10 @@ class Costs:
         return max(rows, 1.0)
 
     def equality_in(self, side: Expr, left: Node, right: Node) -> float:
-        from eventdb.sql.planner.walk import stored
-
         if not isinstance(side, Column):
             return _MATCH
         for node in (left, right):
-            for access in stored(node):
-                if access.relation == side.relation:
+            for access in nodes(node):
+                if isinstance(access, Access | SystemScan) and access.relation == side.relation:
                     return self.equality(side, access)
         return _MATCH

@@ -136,16 +136,18 @@ def _details(node: plan.Node, emitter: _Describer) -> str:
             limits = [
                 f"{node.table.columns[ordinal][0]} {operator} {describe(values, emitter)}" for ordinal, operator, values in node.limits
             ]
+            limits += [f"by {node.table.columns[ordinal][0]}" for ordinal, _ in node.keys]
             at = f" at moment {node.moment}" if node.moment else ""
-            return f" {node.table.schema}.{node.table.name}{at}{': ' + ', '.join(limits) if limits else ''}"
+            order = " backwards" if node.reverse else ""
+            return f" {node.table.schema}.{node.table.name}{at}{': ' + ', '.join(limits) if limits else ''}{order}"
         case plan.CommonScan():
             return f" {node.name}"
         case plan.Filter():
             return f": {describe(node.conditions, emitter, ' and ', True)}"
         case plan.Project():
             return f": {describe(node.expressions, emitter)}"
-        case plan.HashJoin() | plan.SemiJoin() | plan.AntiJoin():
-            kind = f" {node.kind}" if isinstance(node, plan.HashJoin) else ""
+        case plan.HashJoin() | plan.LookupJoin() | plan.SemiJoin() | plan.AntiJoin():
+            kind = f" {node.kind}" if isinstance(node, plan.HashJoin | plan.LookupJoin) else ""
             pairs = zip(node.left_keys, node.right_keys, strict=True)
             keys = " and ".join(f"{describe((a,), emitter)} = {describe((b,), emitter)}" for a, b in pairs)
             rest = describe(node.conditions, emitter, " and ", True)

@@ -100,7 +100,9 @@ class SystemScan(Node):
     """A computed relation of the engine, at a moment; its rows have ordinals from 0.
 
     `limits`: what the conditions above it say about its columns, as (ordinal, operator, values): a hint of what has to be read. The
-    conditions are tested all the same. Several values belong to "=", which stands for IN.
+    conditions are tested all the same. Several values belong to "=", which stands for IN. `keys`: columns that equal a key of the
+    join above (its place among them), which gathers the other side's values of that key before this is read. `ordered`: in one of the
+    orders that the relation comes in, which it does anyway; `reverse`: backwards.
     """
 
     relation: int
@@ -108,6 +110,9 @@ class SystemScan(Node):
     alias: str
     moment: int = 0
     limits: tuple[tuple[int, str, tuple[Expr, ...]], ...] = ()
+    keys: tuple[tuple[int, int], ...] = ()
+    ordered: bool = False
+    reverse: bool = False
 
 
 class Values(Node):
@@ -178,6 +183,20 @@ class NestedLoop(Node):
     kind: JoinKind
     left: Node
     right: Node
+    conditions: tuple[Expr, ...] = ()
+
+
+class LookupJoin(Node):
+    """Like a hash join, but `right`, a computed relation, is asked for the keys of many rows of `left` at once, and for no others.
+
+    `kind` "semi": rows of `left` with a match; "anti": those without one.
+    """
+
+    kind: Literal["inner", "left", "semi", "anti"]
+    left: Node
+    right: Node
+    left_keys: tuple[Expr, ...]
+    right_keys: tuple[Expr, ...]
     conditions: tuple[Expr, ...] = ()
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 from eventdb.model.record import Record
 from eventdb.sql.expressions.bound import Expr
-from eventdb.sql.planner.access import best_access
+from eventdb.sql.planner.access import best_access, limited
 from eventdb.sql.planner.costs import Costs
-from eventdb.sql.planner.nodes import Filter, IndexLookup, Join, KeyLookup, Node, Scan
+from eventdb.sql.planner.lookups import key_sides, leaf_of, lookup_keys
+from eventdb.sql.planner.lookups import lookup_cost as system_lookup_cost
+from eventdb.sql.planner.nodes import Filter, IndexLookup, Join, KeyLookup, Node, Scan, SystemScan
 from eventdb.sql.planner.walk import free, relations, visible
 
 PROBE = 0.5
@@ -79,8 +81,8 @@ def _step(
 ) -> tuple[tuple[bool, float], float, Node, Node, list[Expr]]:
     usable = _applicable(conditions, visible(plan) | visible(leaf), inside)
     join = Join("inner", plan, leaf, tuple(usable))
-    left_rows, rows = costs.rows(plan), costs.rows(join)
-    cost = rows + join_cost(left_rows, rows, leaf, usable, costs)
+    rows = costs.rows(join)
+    cost = rows + join_cost(plan, leaf, usable, costs)
     return (not usable, cost), cost, join, leaf, usable
 
 
@@ -90,13 +92,21 @@ def read_cost(leaf: Node, costs: Costs) -> float:
         found = best_access(leaf.input, leaf.conditions, costs)
         inner = found.input if isinstance(found, Filter) else found
         return costs.rows(inner) * (3.0 if isinstance(inner, IndexLookup | KeyLookup) else 1.0)
-    return costs.rows(leaf)
+    if isinstance(leaf, Filter) and isinstance(leaf.input, SystemScan):
+        return costs.reading(limited(leaf.input, leaf.conditions))
+    return costs.reading(leaf)
 
 
-def join_cost(left_rows: float, rows: float, leaf: Node, conditions: Sequence[Expr], costs: Costs) -> float:
+def join_cost(left: Node, leaf: Node, conditions: Sequence[Expr], costs: Costs) -> float:
+    left_rows = costs.rows(left)
     hashed = read_cost(leaf, costs) * BUILD + left_rows * PROBE
     if not conditions:
         return read_cost(leaf, costs) + left_rows * costs.rows(leaf)
+    scan = leaf_of(leaf)
+    if isinstance(scan, SystemScan):
+        own, others = key_sides(scan.relation, conditions)
+        keys = lookup_keys(leaf, own)
+        return min(hashed, system_lookup_cost(left, leaf, others, keys, costs)) if keys else hashed
     looked_up = index_join(leaf, conditions, costs)
     return min(hashed, lookup_cost(left_rows, looked_up, costs)) if looked_up is not None else hashed
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from eventdb.model.record import replace
 from eventdb.sql.expressions.bound import Comparison, Expr, SubqueryExpression
 from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.lookups import looked_up as looked_up_join
+from eventdb.sql.planner.lookups import matching
 from eventdb.sql.planner.nodes import (
     AntiJoin,
     BoundQuery,
@@ -93,7 +95,13 @@ def key_pairs(join: Join) -> tuple[list[tuple[Expr, Expr]], list[Expr]]:
     return pairs, others
 
 
+def keys_of(pairs: list[tuple[Expr, Expr]]) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
+    return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+
+
 def joined(node: Node, costs: Costs, optimise: bool) -> Node:
+    if optimise and isinstance(node, SemiJoin | AntiJoin):
+        return matching(node, costs)
     if not isinstance(node, Join):
         return node
     depends = any(c.relation in visible(node.left) for c in free(node.right))
@@ -104,9 +112,12 @@ def joined(node: Node, costs: Costs, optimise: bool) -> Node:
         hashed = read_cost(node.right, costs) * BUILD + left_rows * PROBE
         if looked_up is not None and lookup_cost(left_rows, looked_up, costs) < hashed:
             return NestedLoop(node.kind, node.left, looked_up)
+        asked = looked_up_join(node.kind, node.left, node.right, *keys_of(pairs), others, costs)
+        if asked is not None:
+            return asked
     if depends or (not pairs and node.kind != "full"):
         return NestedLoop(node.kind, node.left, node.right, node.conditions)
-    left_keys, right_keys = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+    left_keys, right_keys = keys_of(pairs)
     return HashJoin(node.kind, node.left, node.right, left_keys, right_keys, tuple(others), costs.unique(node.right, right_keys))
 
 

@@ -9,6 +9,7 @@ from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Ex
 from eventdb.sql.planner.access import best_access, limited, ordered_access, sort_key
 from eventdb.sql.planner.aggregates import equal_sides, join_aggregates, read_ends
 from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.lookups import in_order, leaf_of
 from eventdb.sql.planner.nodes import (
     Access,
     Aggregate,
@@ -361,9 +362,12 @@ def _in_order(node: Node, sort: Sort | TopN, context: Context, conditions: tuple
         inner = _in_order(node.input, sort, context, ())
         return replace(node, input=inner) if inner is not None else None
     if isinstance(node, SemiJoin | AntiJoin) or (isinstance(node, Join) and node.kind in ("inner", "left")):
-        all_left = isinstance(sort, Sort) or not isinstance(node, Join) or node.kind == "left"
+        # an inner join may drop many rows before the first ones are found: only where their order costs nothing
+        all_left = isinstance(sort, Sort) or not isinstance(node, Join) or node.kind == "left" or isinstance(leaf_of(node.left), SystemScan)
         inner = _in_order(node.left, sort, context, ()) if all_left else None
         return replace(node, left=inner) if inner is not None else None
+    if isinstance(node, SystemScan):
+        return in_order(node, sort.keys)
     if not isinstance(node, Access):
         return None
     keys = [sort_key(key, node.relation) for key in sort.keys]

@@ -21,7 +21,7 @@ from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import BIGINT, INTEGER, TEXT, TIMESTAMPTZ, DataType, Kind
 from eventdb.model.record import Record
 from eventdb.model.schema import TEMPORARY_SCHEMA, Column, Table
-from eventdb.sql.environment import SystemTable
+from eventdb.sql.environment import RECORD_COST, SystemTable
 from eventdb.sql.expressions.functions import name_parts
 from eventdb.sql.parser import ast
 from eventdb.sql.planner.scope import FromItem, QueryScope, similar
@@ -63,16 +63,28 @@ def time_function(binder: Binder, node: ast.TableFunction, scope: QueryScope) ->
         first, before = _moment(binder, arguments[1], scope)
     last, after = (binder.moment, binder.catalog) if len(arguments) < 3 else _moment(binder, arguments[2], scope)
     old, new = _tables(binder, arguments[0], before, after, scope)
+    lookups: tuple[int, ...]
+    orders: tuple[tuple[int, ...], ...] = ()
     if name == "table_changes":
         columns = _columns(old, new)
         shown = (*_FIRST, *_sided("before_", columns), *_sided("after_", columns))
+        lookups, orders = (0, 2), ((0, 1), (2, 1))
     else:
         columns = ()
         shown = (
             ("operation", TEXT), *_sided("from_", () if old is None else old.visible), *_sided("to_", () if new is None else new.visible)
         )  # fmt: skip
-    table = SystemTable("eventdb", name, shown, Between(old, new, first, last, columns))
+        lookups = _keys(old, new)
+    table = SystemTable("eventdb", name, shown, Between(old, new, first, last, columns), lookups, orders, RECORD_COST)
     return system_source(binder, table, node.alias or ast.Alias(name), scope, last)
+
+
+def _keys(old: Table | None, new: Table | None) -> tuple[int, ...]:
+    """The columns of table_diff that hold the key, where it is one column that both sides have: by its values rows are found."""
+    if old is None or new is None or len(new.key) != 1 or new.by_id[new.key[0]].hidden or new.key[0] not in old.by_id:
+        return ()
+    from_, to = ([column.id for column in side.visible].index(new.key[0]) for side in (old, new))
+    return 1 + from_, 1 + len(old.visible) + to
 
 
 def _moment(binder: Binder, expression: ast.Expression, scope: QueryScope) -> tuple[int, Catalog]:

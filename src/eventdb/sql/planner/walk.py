@@ -18,7 +18,19 @@ from eventdb.sql.expressions.bound import (
     SubqueryExpression,
     WindowCall,
 )
-from eventdb.sql.planner.nodes import Access, AntiJoin, BoundQuery, Bounds, Common, CommonTables, Node, Project, SemiJoin, Window
+from eventdb.sql.planner.nodes import (
+    Access,
+    AntiJoin,
+    BoundQuery,
+    Bounds,
+    Common,
+    CommonTables,
+    LookupJoin,
+    Node,
+    Project,
+    SemiJoin,
+    Window,
+)
 
 T = TypeVar("T")
 _ITEMS = (Node, BoundExpression)
@@ -111,7 +123,7 @@ def visible(plan: Node) -> frozenset[int]:
         return visible(plan.input) | {plan.relation}
     if relation is not None:
         return frozenset((relation,))
-    if isinstance(plan, SemiJoin | AntiJoin):
+    if isinstance(plan, SemiJoin | AntiJoin) or (isinstance(plan, LookupJoin) and plan.kind in ("semi", "anti")):
         return visible(plan.left)
     if isinstance(plan, CommonTables):
         return visible(plan.input)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
@@ -63,9 +63,10 @@ _UNCHECKED = 1 << 62
 
 
 def read_range(
-    files: Files, path: str, log_id: bytes, after: int, until: int, tail: Tail, marks: Mapping[str, Marks], convert: Convert[Item]
+    files: Files, path: str, log_id: bytes, after: int, until: int, tail: Tail, marks: MutableMapping[str, Marks], convert: Convert[Item]
 ) -> Iterator[Item]:
-    """The records after < number <= until of the log at `path`, known up to `tail`, as `checked` or `raw_header` makes them.
+    """The records after < number <= until of the log at `path`, known up to `tail`, as `checked` or `raw_header` makes them. Where some of
+    those that it passes stand is added to `marks`.
 
     Raises DataCorrupted, SnapshotTooOld (they are no longer there), LogReplaced.
     """
@@ -84,8 +85,8 @@ def read_range(
         with contextlib.closing(_open(files, path, name)) as file:
             header = open_header(file)
             check_link(header, log_id, first, header.previous if previous is None else previous)
-            start = marks[name].before(after) if name in marks else None
-            for record in read_segment(file, name, seed, after, following - 1, start, header.previous, convert):
+            known = marks.setdefault(name, Marks())
+            for record in read_segment(file, name, seed, after, following - 1, known, header.previous, convert):
                 previous = record.hash
                 number += 1
                 if number == tail.number and previous != tail.hash:
@@ -101,22 +102,28 @@ def _open(files: Files, path: str, name: str) -> ReadFile:
 
 
 def read_segment(
-    file: ReadFile, name: str, seed: int, after: int, until: int, start: tuple[int, int] | None, previous: bytes, convert: Convert[Item]
+    file: ReadFile, name: str, seed: int, after: int, until: int, marks: Marks, previous: bytes, convert: Convert[Item]
 ) -> Iterator[Item]:
     """The records after < number <= until of one segment. Checksums are left out where only headers are read: the chain holds those.
 
-    `start`: (number, offset) of a known record at or before number `after`, or None for the beginning of the segment; `previous`: the hash
-    before the segment's first record. Raises DataCorrupted, also where the segment ends too soon.
+    `marks`: where records of the segment stand; `previous`: the hash before its first one. Raises DataCorrupted, also where the segment
+    ends too soon.
     """
+    start = marks.before(after)
     if start is not None and not _leads_to(file, start):
         start = None  # the segment was replaced by another process since
     number, offset = start or (segment.first_of(name) or 1, HEADER_SIZE)
     skipped = max(after - number + 1, 0)
     skipping = skipped
+    passed: list[tuple[int, int]] = []
+    marked = number + Marks.EVERY
     try:
         for item in items(file, offset, file.size(), seed, _UNCHECKED if convert is raw_header else skipped):
             if isinstance(item, End):
                 break
+            if number >= marked:
+                passed.append((number, item.offset))
+                marked = number + Marks.EVERY
             if skipping:
                 skipping -= 1
                 number += 1
@@ -132,6 +139,9 @@ def read_segment(
         offset = file.size()
     except Broken as failure:
         raise DataCorrupted(f"the log is damaged: {failure.reason}: {place(name, failure.offset, number)}") from failure
+    finally:
+        if passed:
+            marks.add(passed)
     if number <= until:
         raise DataCorrupted(f"the log is damaged: the segment ends too soon: {place(name, offset, number)}")
 

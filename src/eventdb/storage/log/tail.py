@@ -174,16 +174,25 @@ class Marks:
     EVERY = 64
 
     def __init__(self) -> None:
-        self._numbers: list[int] = []
-        self._offsets: list[int] = []
+        self._known: list[tuple[int, int]] = []
 
     def note(self, number: int, offset: int) -> None:
         """Remember a record if it lies far enough behind the last one remembered."""
-        if not self._numbers or number >= self._numbers[-1] + self.EVERY:
-            self._offsets.append(offset)
-            self._numbers.append(number)
+        known = self._known
+        if not known or number >= known[-1][0] + self.EVERY:
+            known.append((number, offset))
+
+    def add(self, passed: Sequence[tuple[int, int]]) -> None:
+        """Remember records that a reader passed, ascending, in its own thread: the list is replaced, so others never see one in disorder.
+        What one of two adds that meet loses is found again."""
+        known: list[tuple[int, int]] = []
+        for mark in sorted({*self._known, *passed}):
+            if not known or mark[0] >= known[-1][0] + self.EVERY:
+                known.append(mark)
+        self._known = known
 
     def before(self, number: int) -> tuple[int, int] | None:
         """(number, offset) of the last remembered record at or before `number`."""
-        at = bisect_right(self._numbers, number) - 1
-        return (self._numbers[at], self._offsets[at]) if at >= 0 else None
+        known = self._known
+        at = bisect_right(known, (number + 1,)) - 1
+        return known[at] if at >= 0 else None
