@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults.faulty import Crash, FaultyFiles
 
 import eventdb
+from eventdb.storage.files import Files
 
 
 @pytest.fixture
@@ -71,3 +73,53 @@ def test_a_read_only_session_makes_and_drops_none(tmp_path: Path) -> None:
                 reader.execute(statement)
             assert caught.value.sqlstate == "25006"
     reader.close()
+
+
+def drop(path: Path, files: Files) -> None:
+    session = eventdb.connect(":memory:", autocommit=True)
+    session.database.files = files
+    session.execute(f'DROP DATABASE "{path}"')
+    session.close()
+
+
+def test_a_drop_that_stops_anywhere(tmp_path: Path) -> None:
+    """The database is there whole, or it is gone; what is left of it goes with the next of that name."""
+    path = tmp_path / "other.eventdb"
+    for step in range(1, 30):
+        with eventdb.connect(path, autocommit=True) as made:
+            made.execute("CREATE TABLE IF NOT EXISTS t (x INTEGER)")
+            made.checkpoint()
+        made.close()
+        files = FaultyFiles(crash_at=step)
+        try:
+            drop(path, files)
+        except Crash:
+            if path.exists():
+                with eventdb.connect(path) as made:
+                    assert made.execute("SELECT count(*) FROM t").fetchone() == (0,)
+                made.close()
+            continue
+        break
+    assert step > 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_whose_name_looks_like_that_of_one_that_was_dropped(session: eventdb.Connection, tmp_path: Path) -> None:
+    for name in ("other.eventdb", "other.eventdb.dropped"):
+        session.execute(f'CREATE DATABASE "{tmp_path / name}"')
+    session.execute(f'DROP DATABASE "{tmp_path / "other.eventdb"}"')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.eventdb.dropped", "own.eventdb"]
+
+
+def test_a_log_elsewhere(session: eventdb.Connection, tmp_path: Path) -> None:
+    """Where the log was put on another disk by a symbolic link, it goes too, and nothing that is beside it."""
+    path, other = tmp_path / "other.eventdb", tmp_path / "disk"
+    eventdb.connect(path).close()
+    other.mkdir()
+    (path / "log").rename(other / "log")
+    (other / "notes.txt").write_text("mine")
+    (path / "log").symlink_to(other / "log")
+    session.execute(f'DROP DATABASE "{path}"')
+    assert not path.exists()
+    assert [p.name for p in other.iterdir()] == ["notes.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["disk", "own.eventdb"]

@@ -6,6 +6,7 @@ Neither is part of a transaction: they take effect at once. DROP forgets everyth
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from eventdb.engine.database import is_open, open_shared
@@ -17,6 +18,7 @@ from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
 if TYPE_CHECKING:
     from eventdb.engine.session import Session
     from eventdb.sql.parser import ast
+    from eventdb.storage.files import Files
 
 _DROPPED = ".dropped"
 
@@ -50,11 +52,23 @@ def drop_database(session: Session, node: ast.DropDatabase) -> None:
     if strange:
         raise CannotConnect(f'database "{node.name}" is not dropped: its directory also holds {strange[0]!r}', position=node.position)
     with files.lock(os.path.join(path, LOCK), seconds(session.settings)):
-        # One rename makes it gone; a crash behind it leaves a directory that nobody takes for a database.
-        gone = path + _DROPPED
-        files.rename(path, gone)
-    files.sync_directory(os.path.dirname(path))
-    remove_tree(files, gone)
+        # One rename makes it gone; what a crash behind it leaves has a name that nothing else has, and goes with the next that is dropped.
+        files.rename(path, f"{path}.{os.urandom(16).hex()}{_DROPPED}")
+    above, name = os.path.split(path)
+    files.sync_directory(above)
+    remains = re.compile(re.escape(name) + r"\.[0-9a-f]{32}" + re.escape(_DROPPED))
+    for left in files.list(above):
+        if remains.fullmatch(left):
+            _remove(files, os.path.join(above, left))
+
+
+def _remove(files: Files, path: str) -> None:
+    """Remove a database's directory, and what was put elsewhere by a symbolic link."""
+    for name in (LOG, SNAPSHOTS):
+        part = os.path.join(path, name)
+        if files.is_link(part):
+            remove_tree(files, os.path.realpath(part))
+    remove_tree(files, path)
 
 
 def _path(session: Session, node: ast.CreateDatabase | ast.DropDatabase) -> str:

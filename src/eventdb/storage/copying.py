@@ -6,6 +6,7 @@ import contextlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from eventdb.errors import CannotConnect, DataCorrupted, Error, SnapshotTooOld
 from eventdb.storage.files import Files
@@ -24,6 +25,7 @@ PIECE = 1 << 20
 """So many bytes are copied at a time."""
 _TRIES = 10
 Read = Callable[[int, int], bytes]
+_T = TypeVar("_T")
 
 
 def pieces(read: Read, begin: int, end: int) -> Iterator[bytes]:
@@ -75,16 +77,24 @@ def new_directory(files: Files, target: str) -> Iterator[str]:
 
 
 def remove_tree(files: Files, path: str) -> None:
-    """Remove a directory with all that is in it, if it is there."""
-    if not files.exists(path):
-        return
-    for name in files.list(path):
-        below = os.path.join(path, name)
-        if files.is_directory(below):
-            remove_tree(files, below)
-        else:
-            files.remove(below)
-    files.remove_directory(path)
+    """Remove a directory with all that is in it, as far as it is there: another process may be removing it too."""
+    if files.is_directory(path):
+        for name in _unless_gone(files, path, files.list) or ():
+            below = os.path.join(path, name)
+            if files.is_link(below) or not files.is_directory(below):
+                _unless_gone(files, below, files.remove)
+            else:
+                remove_tree(files, below)
+        _unless_gone(files, path, files.remove_directory)
+
+
+def _unless_gone(files: Files, path: str, act: Callable[[str], _T]) -> _T | None:
+    try:
+        return act(path)
+    except CannotConnect:
+        if files.exists(path):
+            raise
+        return None
 
 
 def side_files(files: Files, log_path: str) -> list[str]:

@@ -231,6 +231,11 @@ class Files:
         with _told("look for", path):
             return os.path.isdir(path)
 
+    def is_link(self, path: str) -> bool:
+        """Whether it is a symbolic link, wherever that leads."""
+        with _told("look for", path):
+            return os.path.islink(path)
+
     def make_directory(self, path: str) -> None:
         """Create a directory and those above it, lastingly; there already is fine."""
         new, above = [], os.path.abspath(path)
