@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from erase.searching import found
+from erase.searching import forget, found
+from faults.faulty import Crash, FaultyFiles
 
 import eventdb
 from eventdb.engine import copies, undisturbed
-from eventdb.errors import CannotConnect, SerializationFailure
+from eventdb.errors import CannotConnect, DataCorrupted, SerializationFailure
 from eventdb.storage.files import AppendFile, Files
 from eventdb.storage.log.segment import name_of
 
@@ -137,4 +140,142 @@ def test_values_that_are_erased_again_and_again(tmp_path: Path) -> None:
     reader.close()
     connection.backup(tmp_path / "copy")
     check(tmp_path / "copy", connection)
+    connection.close()
+
+
+def as_another_process(path: Path) -> Any:
+    forget(path)
+    connection = eventdb.connect(path, autocommit=True, allow_erase=True)
+    forget(path)
+    return connection
+
+
+def test_a_snapshot_that_another_process_is_writing(tmp_path: Path) -> None:
+    """It began before the erasure and ends after it: whoever erases waits for its end, and removes it."""
+    connection = people(tmp_path / "db")
+    other = as_another_process(tmp_path / "db")
+    erasing = threading.Thread(target=lambda: connection.execute("ERASE FROM p WHERE id = 1"))
+    head = connection.head
+
+    class Slow(Files):
+        def open_append(self, path: str) -> AppendFile:
+            if ".snapshot" in path and not erasing.ident:
+                erasing.start()
+                while connection.database.head.number == head:
+                    time.sleep(0.01)
+                time.sleep(0.2)
+            return super().open_append(path)
+
+    other.database._snapshots._files = Slow()
+    other.checkpoint()
+    erasing.join(20)
+    assert not erasing.is_alive()
+    assert not found(tmp_path / "db", SECRET)
+    other.close()
+    connection.close()
+
+
+def erased_but_for_snapshots(path: Path) -> None:
+    """A database from which values were erased by a process that died before it could remove the snapshots that have them."""
+    connection = people(path)
+    connection.checkpoint()
+    kept = {file: file.read_bytes() for file in (path / "snapshots").glob("*.snapshot")}
+    connection.execute("ERASE FROM p WHERE id = 1")
+    connection.close()
+    for file in (path / "snapshots").glob("*.snapshot"):
+        file.unlink()
+    for file, data in kept.items():
+        file.write_bytes(data)
+    assert found(path, SECRET)
+
+
+def test_snapshots_from_before_an_erasure_are_not_copied(tmp_path: Path) -> None:
+    erased_but_for_snapshots(tmp_path / "db")
+    eventdb.restore(tmp_path / "db", tmp_path / "restored")
+    assert not found(tmp_path / "restored", SECRET)
+    reader = eventdb.connect(tmp_path / "db", read_only=True)
+    reader.backup(tmp_path / "copy")
+    assert not found(tmp_path / "copy", SECRET)
+    check(tmp_path / "copy", reader)
+    reader.close()
+
+
+def test_who_has_it_open_removes_them_too(tmp_path: Path) -> None:
+    """Not only who opens it next: a server may run for months."""
+    path = tmp_path / "db"
+    connection = people(path)
+    other = as_another_process(path)
+    connection.checkpoint()
+    files = FaultyFiles()
+    connection.database._snapshots._files = files
+    files.crash_at = 1
+    with pytest.raises(Crash):
+        connection.execute("ERASE FROM p WHERE id = 1")
+    assert found(path, SECRET)
+    assert other.execute("SELECT count(*) FROM p").fetchone() == (18,)
+    assert not found(path, SECRET)
+    other.close()
+
+
+def test_what_an_interrupted_backup_has_left(tmp_path: Path) -> None:
+    """Parts of files, and snapshots that are no longer there: they would hold what is erased later."""
+    connection = people(tmp_path / "db")
+    connection.backup(tmp_path / "copy")
+    (tmp_path / "copy" / "snapshots").mkdir(exist_ok=True)
+    snapshot = f"snapshots/{3:020d}.snapshot"
+    for left in (f"log/{name_of(1)}.tmp", snapshot, f"{snapshot}.tmp"):
+        (tmp_path / "copy" / left).write_bytes(SECRET.encode())
+    connection.execute("ERASE FROM p WHERE id = 1")
+    connection.backup(tmp_path / "copy")
+    assert not found(tmp_path / "copy", SECRET)
+    connection.close()
+
+
+def test_segments_that_were_replaced_are_read_back(tmp_path: Path) -> None:
+    """Also those of transactions that an earlier run has copied and read."""
+    connection = people(tmp_path / "db")
+    connection.backup(tmp_path / "copy")
+    connection.execute("ERASE FROM p WHERE id = 1")
+
+    class Broken(Files):
+        def write_atomically(self, path: str, chunks: Any) -> None:
+            data = b"".join(chunks)
+            super().write_atomically(path, [data.replace(b"bob", b"bub")])
+
+    with pytest.raises(DataCorrupted):
+        copies.backup(connection.database, str(tmp_path / "copy"), Broken())
+    connection.close()
+
+
+def test_a_segment_with_the_time_and_size_of_the_one_it_replaces(tmp_path: Path) -> None:
+    """Where a file system's clock is coarse, both may be as they were before the erasure."""
+    path = tmp_path / "db"
+    connection = people(path)
+    segment = path / "log" / name_of(1)
+    connection.backup(tmp_path / "copy")
+    manifest = json.loads((tmp_path / "copy" / "backup.json").read_text())
+    before = segment.stat()
+    connection.execute("ERASE FROM p WHERE id = 1")
+    segment.write_bytes(segment.read_bytes().ljust(before.st_size, b"\0"))
+    os.utime(segment, ns=(before.st_atime_ns, before.st_mtime_ns))
+    connection.backup(tmp_path / "copy")
+    assert manifest["segments"][name_of(1)][0] == segment.stat().st_size
+    assert not found(tmp_path / "copy", SECRET)
+    connection.close()
+
+
+def test_copies_inside_of_the_database(tmp_path: Path) -> None:
+    """A target within the directory that is copied would be part of it, or lie over its files."""
+    path = tmp_path / "db"
+    connection = people(path)
+    (tmp_path / "link").symlink_to(path)
+    for inside in (path, path / "x", path / "log" / "x", path / "log" / name_of(1), tmp_path / "link" / "x"):
+        with pytest.raises(CannotConnect, match="database"):
+            connection.backup(inside)
+        with pytest.raises(CannotConnect, match="database"):
+            connection.export_file(inside)
+        with pytest.raises(CannotConnect, match=r"database|is there already"):
+            eventdb.restore(path, inside)
+    connection.verify().raise_for_problems()
+    assert sorted(p.name for p in path.iterdir()) == ["lock", "log"]
     connection.close()

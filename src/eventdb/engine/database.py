@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from eventdb.engine.commit import Committer, history_changed
 from eventdb.engine.news import News
 from eventdb.engine.sequences import Allocators
-from eventdb.errors import CannotConnect, InterfaceError, ObjectInUse
+from eventdb.errors import CannotConnect, Error, InterfaceError, ObjectInUse
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
 from eventdb.model.schema import Index, Table
@@ -158,6 +158,11 @@ class Database:
             if value is not None:
                 self.allocators.committed(sequence, value)
         self.replace_history(state)
+        if self._snapshots is not None:
+            try:
+                self._snapshots.purge(state.rewritten)  # the other process may have died before it came to that
+            except Error as error:
+                self.warnings.append(f"snapshots with erased values could not be removed: {error.message}")
 
     def replace_history(self, state: State) -> None:
         """Go on with a state whose past is another one than that of the head; the caller holds the commit lock."""
@@ -271,7 +276,7 @@ class Database:
         if self._snapshots is None:
             return
         with self._snapshot_lock:
-            self._snapshots.purge(self.head.rewritten)
+            self._snapshots.purge(self.head.rewritten, waiting=True)
         self._snapshot_number, self._pending_bytes = self.head.number, 0
         self._write_snapshot(self.head)
 

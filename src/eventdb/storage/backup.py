@@ -22,7 +22,17 @@ from typing import Any, Protocol
 from eventdb.errors import CannotConnect, DataCorrupted, NotSupportedError, ObjectNotInPrerequisiteState
 from eventdb.model.record import Record
 from eventdb.model.transaction import datetime_of
-from eventdb.storage.copying import copy_file, log_path_of, pieces, same_bytes, segment_parts, side_files, snapshot_files, stored
+from eventdb.storage.copying import (
+    check_outside,
+    copy_file,
+    log_path_of,
+    pieces,
+    same_bytes,
+    segment_parts,
+    side_files,
+    snapshot_files,
+    stored,
+)
 from eventdb.storage.files import TEMPORARY, Files
 from eventdb.storage.log import chain
 from eventdb.storage.log.base import EventLog
@@ -31,6 +41,7 @@ from eventdb.storage.log.memory import MemoryLog
 from eventdb.storage.log.reading import segments
 from eventdb.storage.log.segment import HEADER_SIZE, Broken, Raw, SegmentHeader, first_of, items, name_of
 from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
+from eventdb.storage.snapshot import SnapshotStore
 
 MANIFEST = "backup.json"
 FORMAT = "eventdb backup 1"
@@ -99,7 +110,7 @@ class _Directory:
         found = []
         for name in names[: names.index(self._last) + 1]:
             place = self._path(name)
-            stamp = files.modified(place)  # before its bytes are read, so that a change on the way is seen the next time
+            stamp = files.stamp(place)  # before its bytes are read, so that a change on the way is seen the next time
             found.append(Part(name, self._end if name == self._last else files.size(place), stamp))
         return found
 
@@ -157,8 +168,8 @@ def backup(log: EventLog, time_of: Callable[[int], int | None], source: str | No
     began = time.monotonic()
     files = files or Files()
     target = os.path.abspath(target)
-    if source is not None and os.path.realpath(source) == os.path.realpath(target):
-        raise CannotConnect(f"{target!r} is the database itself")
+    if source is not None:
+        check_outside(source, target)
     _check_target(files, target)
     files.make_directory(log_path_of(target))
     with files.lock(os.path.join(target, LOCK), _LOCK_SECONDS):
@@ -191,6 +202,8 @@ class _Copy:
         self._log_path = log_path_of(target)
         self.segments = 0
         self.bytes = 0
+        self._replaced = log.head + 1
+        """The first transaction of the segments that were copied whole."""
         self._manifest = self._read_manifest()
         self._known: dict[str, list[int]] = self._manifest["segments"]
 
@@ -227,9 +240,8 @@ class _Copy:
     def run(self, time_of: Callable[[int], int | None]) -> int:
         """Copy what is new; the transaction up to which the backup then goes."""
         for turn in range(_TRIES):
-            # listed first, so that none of them goes further than the log that is copied
-            names = [] if self._source is None else snapshot_files(self._files, self._source)
-            self._log.refresh()
+            until = self._log.refresh()
+            names = [] if self._source is None else snapshot_files(self._files, self._source, self._log, until)
             source: Source = _Directory(self._log) if isinstance(self._log, DirectoryLog) else _Memory(_memory(self._log))
             number, parts = source.number, source.parts()
             try:
@@ -268,6 +280,7 @@ class _Copy:
             data.close()
         self.segments += 1
         self.bytes += part.size
+        self._replaced = min(self._replaced, first_of(part.name) or 1)
 
     def _brought_up(self, source: Source, part: Part) -> bool:
         """Add to a segment that is there what it lacks; False if it is to be replaced. Raises ObjectNotInPrerequisiteState."""
@@ -347,33 +360,36 @@ class _Copy:
             files.make_directory(there)
         for name in names:
             mine, theirs = os.path.join(here, name), os.path.join(there, name)
-            stamp = [files.size(mine), files.modified(mine)]
+            stamp = [files.size(mine), files.stamp(mine)]
             if self._manifest["snapshots"].get(name) != stamp or not files.exists(theirs):
                 self.bytes += copy_file(files, mine, theirs)
             copied[name] = stamp
         return copied
 
     def _remove_old(self, parts: set[str], snapshots: set[str]) -> None:
-        """What the database no longer has: segments that retention gave up, snapshots that newer ones replaced."""
-        files = self._files
-        last = max(parts)
+        """What the database no longer has (segments that retention gave up, snapshots that newer ones replaced), and what interrupted runs
+        have left of files."""
+        files, last = self._files, max(parts)
         for name in files.list(self._log_path):
-            if first_of(name) is not None and name not in parts and name < last:
+            if name.endswith(TEMPORARY) or (first_of(name) is not None and name not in parts and name < last):
                 files.remove(os.path.join(self._log_path, name))
         there = os.path.join(self._target, SNAPSHOTS)
-        for name in snapshot_files(files, self._target):
+        for name in SnapshotStore(there, files).remains():
             if name not in snapshots:
                 files.remove(os.path.join(there, name))
-        files.sync_directory(self._log_path)
+        for folder in (self._log_path, there):
+            if files.exists(folder):
+                files.sync_directory(folder)
 
     def _read_back(self, number: int) -> str:
-        """Read what was copied, hash by hash, from where the last run ended; the hash of the last transaction. Raises DataCorrupted."""
+        """Read what was copied, hash by hash: from where the last run ended, or from the first segment that was replaced; the hash of the
+        last transaction. Raises DataCorrupted."""
         lock = os.path.join(self._target, LOCK)
         copied = DirectoryLog(self._log_path, self._files, read_only=True, lock_path=lock)
         try:
-            after = max(self._manifest["transaction"], copied.first - 1)
+            after = max(min(self._manifest["transaction"], self._replaced - 1, number), copied.first - 1)
             last = None
-            for record in copied.read(min(after, number), number):
+            for record in copied.read(after, number):
                 last = record
             if copied.head != number or copied.head_hash != self._hash_at(number) or (last is not None and last.hash != copied.head_hash):
                 raise DataCorrupted(f"the backup at {self._target!r} does not hold what was copied to it")

@@ -52,15 +52,18 @@ def same_bytes(one: Read, other: Read, begin: int, end: int) -> bool:
 
 
 @contextlib.contextmanager
-def new_directory(files: Files, target: str) -> Iterator[str]:
+def new_directory(files: Files, target: str, source: str | None = None) -> Iterator[str]:
     """A directory to be filled under another name, which gets its own when the block ends: after a crash it is there whole or not at all.
 
-    Raises CannotConnect where something is there already (an empty directory is not).
+    Raises CannotConnect where something is there already (an empty directory is not), or it would lie in the database `source`.
     """
     target = os.path.abspath(target)
-    if files.exists(target):
-        if not files.is_directory(target) or files.list(target):
-            raise CannotConnect(f"{target!r} is there already, and is not overwritten")
+    there = files.exists(target)
+    if there and (not files.is_directory(target) or files.list(target)):
+        raise CannotConnect(f"{target!r} is there already, and is not overwritten")
+    if source is not None:
+        check_outside(source, target)
+    if there:
         files.remove_directory(target)
     partial = target + PARTIAL
     remove_tree(files, partial)
@@ -102,21 +105,29 @@ def side_files(files: Files, log_path: str) -> list[str]:
     return [horizon.NAME] if files.exists(os.path.join(log_path, horizon.NAME)) else []
 
 
-def snapshot_files(files: Files, path: str, until: int | None = None) -> list[str]:
-    """The snapshot files of the database at `path`, of transactions up to `until`, oldest first (a file refers to older ones only)."""
+def check_outside(database: str, target: str) -> None:
+    """Raises CannotConnect for a target that is a database, or lies in its directory."""
+    inside, path = os.path.realpath(database), os.path.realpath(target)
+    if path == inside or path.startswith(inside + os.sep):
+        raise CannotConnect(f"{target!r} is the database itself, or lies in its directory")
+
+
+def snapshot_files(files: Files, path: str, log: EventLog, until: int) -> list[str]:
+    """The snapshot files of the database at `path`, whose log is `log`, of transactions up to `until`, oldest first (a file refers to older
+    ones only). Those from before values were erased, as far as the log was followed, are not among them."""
     names = SnapshotStore(os.path.join(path, SNAPSHOTS), files).names()
-    return [name for name in names if until is None or int(name.removesuffix(SUFFIX)) <= until]
+    return [name for name in names if log.rewritten <= int(name.removesuffix(SUFFIX)) <= until]
 
 
 def copy_snapshots(files: Files, source: str, target: str, log: EventLog, until: int) -> None:
-    """Copy the snapshots up to transaction `until` into a new database, whose log is `log`.
+    """Copy the snapshots of `source`, whose log is `log`, up to transaction `until` into a new database with a copy of that log.
 
     They are wanted for quick opening alone, unless the log begins above transaction 1. Raises SnapshotTooOld where one is needed and none
     is old enough.
     """
     folder = os.path.join(target, SNAPSHOTS)
     for _ in range(_TRIES):
-        names = snapshot_files(files, source, until)
+        names = snapshot_files(files, source, log, until)
         if names:
             files.make_directory(folder)
         try:

@@ -67,7 +67,7 @@ def restore(source: str, target: str, to: Moment = None, files: Files | None = N
                 check_receipt(record, number)
         before = log.rewritten
         try:
-            with new_directory(files, target) as partial:
+            with new_directory(files, target, source) as partial:
                 time = _fill(files, source, partial, log, number)
                 _check_undisturbed(log, before)
         except Error:
@@ -101,7 +101,7 @@ def _fill(files: Files, source: str, partial: str, log: DirectoryLog, number: in
             time = record.header.time
         if (made.head, made.log_id) != (number, log.log_id):
             raise DataCorrupted(f"the copy ends at transaction {made.head} instead of {number}")
-        copy_snapshots(files, source, partial, made, number)
+        copy_snapshots(files, source, partial, log, number)
     return time
 
 

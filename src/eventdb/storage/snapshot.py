@@ -407,12 +407,12 @@ class SnapshotStore:
                 except Error:
                     continue
 
-    def purge(self, before: int) -> None:
+    def purge(self, before: int, waiting: bool = False) -> None:
         """Remove all files of transactions before `before`, whole ones and what is left of others: erasure. Lasting when it returns.
 
-        Raises LockNotAvailable (another process is writing a snapshot), IOFailure.
+        With `waiting` also those that another process is about to write. Raises LockNotAvailable (it does not come to an end), IOFailure.
         """
-        if not self._older(before):
+        if not self._older(before) and not (waiting and self._files.exists(self.directory)):
             return
         with self._files.lock(os.path.join(self.directory, "lock"), _LOCK_SECONDS):
             for name in self._older(before):
@@ -421,9 +421,13 @@ class SnapshotStore:
             self._files.sync_directory(self.directory)
 
     def _older(self, before: int) -> list[str]:
-        if not before or not self._files.exists(self.directory):
+        return [name for name in self.remains() if int(name[:20]) < before] if before else []
+
+    def remains(self) -> list[str]:
+        """All files of snapshots, whole ones and what is left of others."""
+        if not self._files.exists(self.directory):
             return []
-        return [name for name in self._files.list(self.directory) if name[:20].isdigit() and int(name[:20]) < before]
+        return [name for name in self._files.list(self.directory) if name[:20].isdigit()]
 
     # loading
 

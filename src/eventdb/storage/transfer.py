@@ -23,6 +23,7 @@ from eventdb.storage import codec
 from eventdb.storage.copying import (
     PIECE,
     Stored,
+    check_outside,
     check_receipt,
     log_path_of,
     new_directory,
@@ -63,6 +64,8 @@ def export_file(
     """
     files = files or Files()
     path = os.path.abspath(path)
+    if source is not None:
+        check_outside(source, path)
     last = log.refresh()
     written = 0
 
@@ -89,7 +92,7 @@ def _items(log: EventLog, time_of: Callable[[int], int | None], source: str | No
         if source is None:
             raise NotSupportedError("a database in memory whose beginning was given up cannot be exported")
         for name in [f"{LOG}/{name}" for name in side_files(files, log_path_of(source))] + [
-            f"{SNAPSHOTS}/{name}" for name in snapshot_files(files, source, last)
+            f"{SNAPSHOTS}/{name}" for name in snapshot_files(files, source, log, last)
         ]:
             yield _framed(["file", name, files.read(os.path.join(source, *name.split("/")))])
     hashed = previous
