@@ -362,3 +362,15 @@ def test_a_transaction_of_its_own(open_database: Callable[..., Any]) -> None:
     reading = open_database(allow_erase=True, read_only=True)
     with pytest.raises(errors.ReadOnlyTransaction):
         reading.execute("ERASE FROM p")
+
+
+def test_functions_of_the_connection(db: Any) -> None:
+    """The condition, and the moment of DELETE HISTORY, may call them."""
+    db.create_function("domain", 1, lambda mail: mail.partition("@")[2], returns="text")
+    db.create_function("begin_of", 1, lambda name: 2, returns="integer")
+    db.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, mail TEXT)")
+    db.execute("INSERT INTO p VALUES (1, 'ada@example.org'), (2, 'bob@example.com')")
+    db.execute("UPDATE p SET mail = 'x' || mail")
+    assert db.execute("ERASE FROM p WHERE domain(mail) = 'example.org'").rowcount == 1
+    assert [row[0] for row in db.execute("SELECT id FROM p")] == [2]
+    assert db.execute("DELETE HISTORY FROM p BEFORE TRANSACTION begin_of('p') + 1").rowcount == 1

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine import constraints, system_tables
+from eventdb.engine import constraints
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.identities import Gone, Identities, Place
 from eventdb.engine.passing import Passing
 from eventdb.engine.results import Result
 from eventdb.engine.rewriting import check_alone, rewrite
+from eventdb.engine.statements import Preparer
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.versions import AllVersions
 from eventdb.engine.write_cascade import Cascade
@@ -29,7 +30,6 @@ from eventdb.model.event import Event, RowsDeleted, RowsErased
 from eventdb.model.schema import Action, Table
 from eventdb.sql import compiler
 from eventdb.sql.definition.names import find_table
-from eventdb.sql.environment import Environment
 from eventdb.sql.modification.effects import Reference, effects, incoming_references
 from eventdb.sql.modification.insert import fetched
 from eventdb.sql.parser import ast
@@ -101,10 +101,7 @@ class _Erasure:
         """Find the rows of which some version meets the condition."""
         session, state = self._session, self._state
         present = session.refresh()  # with the session's temporary objects
-        env = Environment(
-            statement.text, present.catalog, statement.index, [None] * len(statement.keys), session.search_path,
-            system_tables=system_tables.TABLES,
-        )  # fmt: skip
+        env = Preparer(session, present, present.catalog, PRESENT[0]).environment(statement)
         self._target = target = find_table(env, node.table, "erase from")
         if target.id < 0:
             raise WrongObjectType(f'"{target.name}" is a temporary table', hint="It has no history: use DELETE.").at(node.table.position)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.binding import adapted
-from eventdb.engine.execution import Execution
+from eventdb.engine.execution import PRESENT, Execution
 from eventdb.engine.results import Result
 from eventdb.engine.rewriting import check_alone, rewrite
+from eventdb.engine.statements import Preparer
 from eventdb.engine.temporal import number_at, prepare_moment
 from eventdb.errors import InternalError, NotSupportedError, UndefinedTable, WrongObjectType
 from eventdb.model import clock
@@ -24,7 +25,6 @@ from eventdb.model.schema import Table
 from eventdb.model.transaction import datetime_of
 from eventdb.sql.definition.names import find_table
 from eventdb.sql.definition.options import RETENTION
-from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.intervals import parse_interval, timestamptz_subtract
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import ResultColumn
@@ -90,7 +90,8 @@ def _dry(session: Session, state: State, table_id: int, number: int) -> Row:
 def _wanted(session: Session, state: State, node: ast.DeleteHistory, statement: Statement, values: tuple[Any, ...]) -> Horizons:
     if node.table is None:
         return _by_retention(session, state, state.catalog.tables.values())
-    env = Environment(statement.text, session.refresh().catalog, statement.index, [None] * len(statement.keys), session.search_path)
+    present = session.refresh()
+    env = Preparer(session, present, present.catalog, PRESENT[0]).environment(statement)
     try:
         table = find_table(env, node.table, "delete history from")
     except UndefinedTable:

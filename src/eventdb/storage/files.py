@@ -162,6 +162,21 @@ class LockFile:
         if self._depth == 0:
             self.release()
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[bool]:
+        """A block that has the lock if that could be taken without waiting: whether it has."""
+        try:
+            if self._depth == 0:
+                self.acquire(0)
+        except LockNotAvailable:
+            yield False
+            return
+        self._depth += 1
+        try:
+            yield True
+        finally:
+            self.__exit__()
+
     def acquire(self, timeout: float | None = None) -> None:
         """Take the lock. Raises LockNotAvailable after `timeout` seconds (None: wait for ever)."""
         if self._fd < 0 or self._pid != os.getpid():

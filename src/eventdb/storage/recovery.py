@@ -116,8 +116,24 @@ def _open_log(path: str, files: Files, store: SnapshotStore, report: Report, **o
 def replay(state: State, log: EventLog, until: int | None = None) -> State:
     """`state` with the transactions of the log after it, up to `until` (None: the head). Raises DataCorrupted naming the transaction.
 
-    Where one of them replaced bodies of earlier ones, `state` may hold what is gone: then the whole log is replayed.
+    Where one of them replaced bodies of earlier ones, `state` may hold what is gone: then the whole log is replayed. So it is where bodies
+    were replaced while they were read, and early and late ones do not fit.
     """
+    while True:
+        before = log.rewritten
+        try:
+            made = _replayed(state, log, until)
+            if made is not None:
+                return made
+        except DataCorrupted:
+            log.refresh()
+            if log.rewritten == before:
+                raise
+        state = State.empty(state.index_keys)
+
+
+def _replayed(state: State, log: EventLog, until: int | None) -> State | None:
+    """The same in one pass; None where it has to begin with the first transaction."""
     if log.first > state.number + 1:
         raise DataCorrupted(
             f"the log begins at transaction {log.first}, and no snapshot holds what came before it",
@@ -129,7 +145,7 @@ def replay(state: State, log: EventLog, until: int | None = None) -> State:
         for record in log.read(start, until):
             if record.rewrites or record.redacted_by:
                 if record.rewrites and start:
-                    return replay(State.empty(state.index_keys), log, until)
+                    return None
                 redactions.follow(record)
             state = apply_record(state, record)
     return state

@@ -322,7 +322,7 @@ class SnapshotStore:
             for node, page in writer.written:
                 node.ref = page
             self._known.pop(name, None)
-            self._clean(log)
+            self._clean(log, state.rewritten)
             return writer.file.path
 
     def _root(self, state: State, log: EventLog, writer: _Writer) -> dict[str, Any]:
@@ -396,9 +396,10 @@ class SnapshotStore:
                 continue
         return None
 
-    def _clean(self, log: EventLog) -> None:
-        """Remove the files that the newest snapshots don't refer to. What cannot be removed now (mapped, on Windows) goes another time."""
-        newest = list(self._fitting(log).items())[-KEPT:]
+    def _clean(self, log: EventLog, after: int) -> None:
+        """Remove the files that the newest snapshots, of transaction `after` or later, don't refer to. What cannot be removed now (mapped,
+        on Windows) goes another time."""
+        newest = [(name, used) for name, used in self._fitting(log).items() if int(name.removesuffix(SUFFIX)) >= after][-KEPT:]
         needed = {name for name, _ in newest}.union(*(used for _, used in newest))
         for name in self._files.list(self.directory):
             if name not in needed and name.endswith((SUFFIX, SUFFIX + DAMAGED, SUFFIX + TEMPORARY)):

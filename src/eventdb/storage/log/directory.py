@@ -505,49 +505,52 @@ class DirectoryLog:
             _, digest, stored, flag = self._prepare(expect + 1, proposal)
             result = self._append([(proposal, digest, stored, flag | RECEIPTS)], "full")
         except BaseException:
-            if self._refusal is None:
-                give_up(self.files, self.path, rewriter.written)
+            if self._refusal is None:  # perhaps it is committed: an interruption may come behind the sync
+                self._unsettled = True
+                with contextlib.suppress(Error):
+                    self._complete_rewriting()
             raise
         self.rewritten = expect + 1
         self._replace(rewriter.written)
         return result
 
     def _replace(self, waiting: list[Aside]) -> None:
-        """Put rewritten segments in their places. Raises IOFailure; the log is then of no use until it is opened again."""
-        try:
-            put_in_place(self.files, self.path, waiting)
-        except BaseException:
-            self._refusal = f"bodies that transaction {self.rewritten} replaced are not all in place; open the log again"
-            raise
+        """Put rewritten segments in their places. Raises IOFailure; whoever needs the log next tries again."""
+        self._unsettled = True
+        put_in_place(self.files, self.path, waiting)
         self._marks = {self._name: self._last_marks}
+        self._unsettled = False
 
     def _complete_rewriting(self) -> None:
-        """Finish, or clear away, what a rewriting has left that stopped half-way. Raises Unavailable where only reading is allowed."""
-        if asides(self.files, self.path):
-            if self.read_only:
-                if self._committed():
-                    raise Unavailable(f"values are being erased from the log at {self.path!r}", hint="Open it for writing to finish that.")
-            else:
-                with self._lock:
+        """Finish, or clear away, what a rewriting has left that stopped half-way. Raises Unavailable where only reading is allowed.
+
+        Segments that wait for a transaction which is not in the log may belong to a process that is at work: then they are left alone.
+        """
+        if not asides(self.files, self.path):
+            self._replace([])
+        elif self.read_only:
+            if self._committed():
+                raise Unavailable(f"values are being erased from the log at {self.path!r}", hint="Open it for writing to finish that.")
+            self._replace([])
+        else:
+            with self._lock if self._committed() else self._lock.at_once() as held:
+                if held:
                     self._settle()
                     done = self._committed()
                     give_up(self.files, self.path, [aside for aside in asides(self.files, self.path) if aside not in done])
                     self._replace(done)
-        self._marks = {self._name: self._last_marks}
-        self._unsettled = False
 
     def _committed(self) -> list[Aside]:
         """The rewritten segments whose transaction is in the log."""
-        self._unsettled = False
         waiting = [aside for aside in asides(self.files, self.path) if aside.number <= self._tail.number]
-        return [a for a in waiting if next(self.read(a.number - 1, a.number)).header.txid == a.txid]
+        return [a for a in waiting if next(self._between(a.number - 1, a.number, self._whole)).header.txid == a.txid]
 
     def _look_up(self, by: int, number: int) -> bytes | None:
         receipts = self._receipts.get(by)
         if receipts is None:
             if by > self._tail.number and self.refresh() < by:
                 return None
-            record = next(self.read(by - 1, by))
+            record = next(self._between(by - 1, by, self._whole))
             receipts = self._receipts[by] = receipts_in(record.body)
         return receipt_for(receipts, number)
 
@@ -567,6 +570,10 @@ class DirectoryLog:
         if self._unsettled:
             with self._mutex:
                 self._complete_rewriting()
+        return self._between(after, until, convert)
+
+    def _between(self, after: int, until: int | None, convert: Convert[Item]) -> Iterator[Item]:
+        """As `_read`, whatever waits to be put in its place."""
         chain.check_range(after, self.first)
         tail = self._tail
         until = tail.number if until is None else min(until, tail.number)

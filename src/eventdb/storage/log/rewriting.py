@@ -57,7 +57,8 @@ def put_in_place(files: Files, path: str, waiting: list[Aside]) -> None:
     """Give segments written anew their names."""
     for aside in waiting:
         files.rename(os.path.join(path, aside.name), os.path.join(path, aside.segment))
-    files.sync_directory(path)
+    if waiting:
+        files.sync_directory(path)
 
 
 def give_up(files: Files, path: str, waiting: list[Aside]) -> None:
