@@ -6,6 +6,7 @@ import datetime
 import itertools
 import operator
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,19 @@ TRANSACTIONS: list[tuple[str, tuple[Any, ...], int]] = [
     (f"number = {MANY}", (), 1), ("number = ?", (7,), 1), ("number IN (5, 9, 195)", (), 6), (f"number > {MANY - 5}", (), 5),
     ("? <= number AND number < ?", (100, 103), 3), ("number BETWEEN 20 AND 24", (), 5), ("number < 4 AND number > 1", (), 2),
     ("number = NULL", (), 0), ("number > 5 AND number < 3", (), 0), ("number = 1000", (), 0), ("number IN (3, NULL)", (), 1),
-    ("number = 5 OR number = 6", (), MANY), ("number = (SELECT 5)", (), MANY), ("number % 2 = 0", (), MANY),
+    ("number = 5 OR number = 6", (), 2), ("number = (SELECT 5)", (), 1), ("number % 2 = 0", (), MANY),
     ("number > 190.5", (), MANY), ("number = 5 AND number = 6", (), 0),
+    ("number = ? OR number IN (7, NULL) OR number = 9", (5,), 5),
+    ("NOT number > 3", (), 3), ("NOT (number > 3 OR number = 1)", (), 3), ("NOT (number > 3 AND number < 190)", (), MANY),
+    ("NOT (NOT number = 4)", (), 1), ("number BETWEEN SYMMETRIC 24 AND 20", (), MANY), ("number NOT BETWEEN 4 AND 500", (), MANY),
+    ("number > (SELECT 198::bigint)", (), 2), ("number < (SELECT NULL::bigint)", (), 0), ("number IN (SELECT 7 UNION ALL SELECT 7)", (), 1),
+    ("(number, 1) = (7, 1)", (), 1), ("number = ?", (float("nan"),), 0), ("number >= ?", (float("nan"),), 0),
+    ("number < ?", (float("nan"),), MANY), ("number > ?", (float("inf"),), 0), ("number <= ?", (float("inf"),), MANY),
+    ("number < ?", (float("-inf"),), 0), ("number >= ?", (float("-inf"),), MANY), ("number > ?", (None,), 0),
+    ("number = ?", (10**30,), 0), ("number < ?", (10**30,), MANY), ("number > ?", (Decimal("195.5"),), 5),
+    ("number <= ?", (Decimal("3.5"),), 3), ("number = ?", (Decimal("3.5"),), 0), ("number IN (?, ?)", (4, Decimal("4.5")), 1),
+    ("number > -5 AND number <= 2", (), 2), ("number = -5", (), 0), ("number = 9223372036854775807", (), 0),
+    ("number = 7::smallint", (), 1), ("number::text = '7'", (), MANY), ("number IS NOT DISTINCT FROM 7", (), MANY),
 ]  # fmt: skip
 
 
@@ -135,6 +147,69 @@ def test_conditions_on_the_time(connection: eventdb.Connection) -> None:
             rows, read = ask(connection, f"SELECT number, actor FROM eventdb.transactions WHERE committed_at {symbol} ?", (time,))
             assert [n for n, _ in rows] == wanted, symbol
             assert len(wanted) <= read <= len(wanted) + 1
+
+
+def test_several_times_and_times_of_all_kinds(connection: eventdb.Connection) -> None:
+    times = [time for (time,) in connection.execute("SELECT committed_at FROM eventdb.transactions")]
+    second = datetime.timedelta(microseconds=1)
+    query = "SELECT number, actor FROM eventdb.transactions WHERE "
+    naive, zoned = times[9].replace(tzinfo=None), times[9].astimezone(datetime.timezone(datetime.timedelta(hours=-9)))
+    for condition, parameters, wanted in [
+        ("committed_at IN (?, ?, ?)", (times[9], times[99], times[19] + second), [10, 100]),
+        ("committed_at = ? OR committed_at = ?", (times[9], None), [10]),
+        ("committed_at = ?", (naive,), [10]), ("committed_at = ?", (zoned,), [10]), ("committed_at = ?", (zoned.isoformat(),), [10]),
+        ("committed_at BETWEEN ? AND ?", (times[9], times[11]), [10, 11, 12]), ("committed_at < ?", (datetime.datetime.min,), []),
+        ("committed_at > ?", (datetime.datetime.max,), []), ("committed_at < '0001-01-01'", (), []),
+        ("committed_at > (SELECT committed_at FROM eventdb.transactions WHERE number = 198)", (), [199, 200]),
+        ("committed_at > now()", (), []), ("committed_at > now() + INTERVAL '1 year'", (), []), ("committed_at = NULL", (), []),
+    ]:  # fmt: skip
+        rows, read = ask(connection, query + condition, parameters)
+        assert [number for number, _ in rows] == wanted, condition
+        assert read <= len(wanted) + 1, condition
+
+
+def test_prepared_once_asked_again() -> None:
+    """The same text with other values, after more transactions, another schema and a trimmed past."""
+    memory = eventdb.connect(":memory:", autocommit=True)
+    memory.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    by_number = "SELECT number, events FROM eventdb.transactions WHERE number >= ?"
+    by_table = "SELECT transaction, key ->> 'id' FROM eventdb.events WHERE table_name = ? AND transaction > ?"
+    for i in range(2, 60):
+        memory.execute("INSERT INTO t VALUES (?)", (i,))
+        assert ask(memory, by_number, (i,)) == ([(i, 1)], 1)
+        assert ask(memory, by_table, ("t", i - 1)) == ([(i, str(i))], 1)
+    assert ask(memory, by_table, ("u", 0))[0] == []
+    memory.execute("ALTER TABLE t RENAME TO u")
+    assert ask(memory, by_table, ("t", 57))[0] == [(58, "58"), (59, "59")]
+    memory.execute("INSERT INTO u VALUES (61)")
+    assert ask(memory, by_table, ("u", 50))[0] == [(61, "61")]
+    memory.execute("DELETE FROM u WHERE id < 10")
+    memory.execute("DELETE HISTORY FROM u BEFORE TRANSACTION 40")
+    assert [number for number, _ in ask(memory, by_table, ("t", 0))[0]] == list(range(41, 60))
+    with memory.transaction() as transaction:
+        memory.execute("INSERT INTO u VALUES (99)")
+        assert ask(memory, by_table, ("u", 61))[0] == [(62, str(i)) for i in range(2, 10)], "the transaction under way is not in the log"
+        transaction.rollback()
+    memory.close()
+
+
+def test_the_last_one(connection: eventdb.Connection) -> None:
+    """Reading from the end serves min and max too, whatever else is asked."""
+    query = "SELECT {} FROM eventdb.events WHERE {}"
+    for what, where, expected, most in [
+        ("max(transaction)", "TRUE", (200,), 16), ("min(transaction)", "TRUE", (3,), 16), ("max(transaction)", "FALSE", (None,), 0),
+        ("max(transaction)", "table_name = 'quiet'", (200,), 16), ("max(transaction)", "operation = 'delete'", (None,), MANY),
+        ("max(transaction)", "transaction < 100 AND table_name = 'busy'", (99,), 16),
+        ("max(transaction), count(*)", "transaction > 195", (200, 5), 5),
+    ]:  # fmt: skip
+        rows, read = ask(connection, query.format(what, where))
+        assert rows == [expected]
+        assert read <= most
+    query = "SELECT number FROM eventdb.transactions WHERE number > (SELECT max(number) - 3 FROM eventdb.transactions)"
+    assert ask(connection, query) == ([(198,), (199,), (200,)], 0)
+    rows, read = ask(connection, "SELECT actor FROM eventdb.transactions WHERE number = (SELECT max(transaction) FROM eventdb.events)")
+    assert rows == [("actor 2",)]
+    assert read <= 17
 
 
 def test_conditions_on_the_table(connection: eventdb.Connection) -> None:

@@ -161,3 +161,84 @@ def test_spans_may_end_in_the_future(connection: eventdb.Connection) -> None:
     for clause in ("AS OF '2999-01-01'", "FROM '2999-01-01' TO '3000-01-01'", "BETWEEN TRANSACTION 1 AND TRANSACTION 99", "FROM NULL TO '2999-01-01'"):  # noqa: E501
         with pytest.raises(errors.InvalidParameterValue):
             ask(connection, f"SELECT * FROM t FOR SYSTEM_TIME {clause}")
+
+
+@pytest.mark.parametrize("value", ['{"a": NaN}', '{"a": Infinity}', '{"a": 1e999}', "[1]", '"s"', "null", "{", "", '{"a": "\\ud800"}'])
+def test_metadata_that_is_none_changes_nothing(connection: eventdb.Connection, value: str) -> None:
+    """What SET and BEGIN refuse leaves the session as it was: its settings, and no transaction."""
+    connection.execute("SET metadata = '{\"ok\": 1}'")
+    for statement in ("SET metadata = ?", "SET LOCAL metadata = ?", "BEGIN WITH (metadata = ?)"):
+        with pytest.raises(eventdb.DatabaseError):
+            connection.execute(statement, (value,))
+        assert not connection.in_transaction
+        assert ask(connection, "SHOW metadata") == [('{"ok": 1}',)]
+    connection.execute("SET reason = 'still works'")
+    connection.execute("INSERT INTO t VALUES (10, 'x')")
+    told = "SELECT reason, metadata FROM eventdb.transactions ORDER BY number DESC LIMIT 1"
+    assert ask(connection, told) == [("still works", {"ok": 1})]
+
+
+def test_settings_without_a_value(connection: eventdb.Connection) -> None:
+    """NULL and DEFAULT take it back; SET LOCAL outside a transaction sets nothing."""
+    told = "SELECT actor, reason FROM eventdb.transactions ORDER BY number DESC LIMIT 1"
+    connection.execute("SET actor = 'ann'")
+    with pytest.raises(errors.NoActiveTransaction):
+        connection.execute("SET LOCAL actor = 'bob'")
+    with pytest.raises(errors.InvalidParameterValue):
+        connection.execute("SET actor = ?", ("\ud800",))
+    connection.execute("INSERT INTO t VALUES (10, 'x')")
+    assert ask(connection, told) == [("ann", None)]
+    for taken_back in ("SET actor = NULL", "SET actor TO DEFAULT", "RESET actor"):
+        connection.execute("SET actor = 'ann'")
+        connection.execute(taken_back)
+        connection.execute("UPDATE t SET a = ? WHERE id = 10", (taken_back,))
+        assert ask(connection, told) == [(None, None)]
+
+
+def test_metadata_that_never_ends(connection: eventdb.Connection) -> None:
+    """Nested too deeply, or holding itself: refused by its own name wherever it is given."""
+    circle: dict[str, Any] = {}
+    circle["x"] = [circle]
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    for metadata in (circle, {"deep": deep}):
+        with pytest.raises(eventdb.InterfaceError), connection.transaction(metadata=metadata):
+            pass
+        with pytest.raises(eventdb.InterfaceError), eventdb.context(metadata=metadata):
+            pass
+        with pytest.raises(eventdb.InterfaceError):
+            eventdb.connect(":memory:", metadata=metadata)
+        assert not connection.in_transaction
+    with pytest.raises(errors.InvalidParameterValue):
+        connection.execute("BEGIN WITH (metadata = ?)", ({"deep": deep},))
+    assert not connection.in_transaction
+
+
+@pytest.mark.parametrize("wrong", ["1", 1.0, True, b"1"])
+def test_an_expected_transaction_that_is_no_number(connection: eventdb.Connection, wrong: Any) -> None:
+    """Not a conflict, which would be tried again."""
+    with pytest.raises(eventdb.InterfaceError), connection.transaction(expected_transaction=wrong):
+        pass
+    assert not connection.in_transaction
+
+
+def test_positions_computed_from_the_log(connection: eventdb.Connection) -> None:
+    """Expressions outside queries may ask the log, and tables of the transaction under way, too."""
+    head = connection.head
+    newest = "(SELECT max(number) FROM eventdb.transactions)"
+    connection.execute(f"BEGIN WITH (expected_transaction = {newest}, actor = (SELECT a FROM t WHERE id = 1))")
+    connection.execute("INSERT INTO t VALUES (20, 'v')")
+    connection.execute("COMMIT")
+    assert ask(connection, "SELECT number, actor FROM eventdb.transactions ORDER BY number DESC LIMIT 1") == [(head + 1, "x")]
+    connection.execute(f"BEGIN READ ONLY AS OF TRANSACTION {newest[:-1]} WHERE actor IS NULL)")
+    assert ask(connection, "SELECT count(*) FROM t") == [(2,)]
+    connection.execute("COMMIT")
+    connection.execute(f"SET SYSTEM_TIME AS OF (SELECT committed_at FROM eventdb.transactions WHERE number = {head})")
+    assert ask(connection, "SELECT count(*) FROM t") == [(2,)]
+    connection.execute("SET SYSTEM_TIME DEFAULT")
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE z AS SELECT max(number) AS a FROM eventdb.transactions")
+    assert connection.execute("REVERT TRANSACTION (SELECT a FROM z)").rowcount == 1
+    connection.execute("COMMIT")
+    assert ask(connection, "SELECT count(*) FROM t WHERE id = 20") == [(0,)]

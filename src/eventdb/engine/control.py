@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from eventdb.engine import system_tables
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import Execution
 from eventdb.engine.provenance import provenance
@@ -14,6 +15,7 @@ from eventdb.engine.settings import canonical, isolation_level
 from eventdb.engine.temporal import prepare_moment, shown
 from eventdb.errors import (
     ActiveTransaction,
+    InterfaceError,
     InvalidParameterValue,
     InvalidSavepoint,
     NoActiveTransaction,
@@ -26,6 +28,7 @@ from eventdb.errors import (
 from eventdb.model.datatype import BIGINT, JSON, TEXT
 from eventdb.model.late import Late
 from eventdb.model.record import replace
+from eventdb.model.transaction import Provenance
 from eventdb.sql import compiler
 from eventdb.sql.definition.names import find_table
 from eventdb.sql.environment import Environment
@@ -52,27 +55,31 @@ class Control:
         return Result() if result is None else result
 
 
-def _environment(session: Session, statement: Statement) -> Environment:
-    catalog = session.database.head.catalog if session.transaction is None else session.transaction.catalog
-    return Environment(statement.text, catalog, statement.index, [None] * len(statement.keys), session.search_path)
+def _environment(session: Session, statement: Statement) -> tuple[Environment, Execution]:
+    """What to bind an expression in that stands outside any query, and what to compute it with."""
+    transaction = session.transaction
+    reader: StateReader = session.refresh() if transaction is None else transaction.queries
+    env = Environment(
+        statement.text, reader.catalog, statement.index, [None] * len(statement.keys), session.search_path,
+        system_tables=system_tables.TABLES, statistics=session.row_count, functions=session.functions,
+    )  # fmt: skip
+    return env, Execution(session, reader, transaction)
 
 
 def _constant(session: Session, expression: ast.Expression, statement: Statement, values: tuple[Any, ...], want: Any) -> Any:
     """The value of an expression that stands outside any query."""
-    env = _environment(session, statement)
+    env, execution = _environment(session, statement)
     compute = compiler.prepare_constant(expression, env, want)
-    reader = session.database.head
-    return compute(Execution(session, reader, session.transaction), adapted(values, env.parameter_types, session.timezone))
+    return compute(execution, adapted(values, env.parameter_types, session.timezone))
 
 
 def moment_of(
     session: Session, moment: ast.Moment, statement: Statement, values: tuple[Any, ...], reader: StateReader | None = None
 ) -> int:
     """The transaction number of a moment that stands outside any query, as `reader` (None: the newest state) has it."""
-    env = _environment(session, statement)
+    env, execution = _environment(session, statement)
     prepared = prepare_moment(moment, env)
     reader = reader or session.database.refresh()
-    execution = Execution(session, reader, session.transaction)
     return prepared.number(execution, adapted(values, env.parameter_types, session.timezone), reader)
 
 
@@ -84,12 +91,13 @@ def _begin(session: Session, node: ast.Begin, statement: Statement, values: tupl
     if len(told) != len(node.options):
         raise SQLSyntaxError("an option of BEGIN stands twice", position=node.position)
     expected = told.pop("expected_transaction", None)
+    who = _told(told, node)
     isolation = None if node.modes.isolation is None else isolation_level(node.modes.isolation)
     transaction = session.begin(isolation, node.modes.read_only, pinned)
     if pinned is not None and node.modes.read_only is False:
         session.rollback()
         raise ReadOnlyTransaction("a transaction AS OF the past is read only", position=node.position)
-    transaction.inner_provenance = provenance(**told)
+    transaction.inner_provenance = who
     if expected is not None:
         try:
             expect(transaction, expected)
@@ -98,8 +106,18 @@ def _begin(session: Session, node: ast.Begin, statement: Statement, values: tupl
             raise
 
 
+def _told(told: dict[str, Any], node: ast.Begin) -> Provenance:
+    try:
+        return provenance(**told)
+    except InterfaceError as error:
+        raise InvalidParameterValue(error.message, position=node.position) from None
+
+
 def expect(transaction: Transaction, expected: int) -> None:
-    """Let the transaction commit only directly behind transaction `expected`. Raises SerializationFailure if it cannot."""
+    """Let the transaction commit only directly behind transaction `expected`. Raises SerializationFailure if it cannot, InterfaceError for
+    what is no transaction number."""
+    if isinstance(expected, bool) or not isinstance(expected, int):
+        raise InterfaceError(f"expected_transaction must be a transaction number, not {expected!r}")
     if transaction.base.number != expected:
         raise SerializationFailure(f"the database stands at transaction {transaction.base.number}, not at {expected} as expected")
     transaction.expected = expected
@@ -210,13 +228,14 @@ def _set(session: Session, node: ast.Set, statement: Statement, values: tuple[An
         session.settings.restore(dict(session.settings.defaults))
         return
     value = _setting_value(session, node, statement, values)
+    if node.local:
+        _needs_transaction(session, "SET LOCAL", node.position, begin=True)
     try:
         before = session.settings.get(name)
         session.settings.set(name, value)
     except (UndefinedObject, InvalidParameterValue) as error:
         raise error.at(node.position) from None
     if node.local:
-        _needs_transaction(session, "SET LOCAL", node.position, begin=True)
         session._local.setdefault(name, before or None)
 
 
@@ -297,7 +316,7 @@ def _create_subscription(session: Session, node: ast.CreateSubscription, stateme
     from eventdb.engine.feed import in_feeds
 
     after = None if node.after is None else moment_of(session, node.after, statement, values)
-    env = _environment(session, statement)
+    env, _ = _environment(session, statement)
 
     def work(transaction: Transaction) -> None:
         of_now = replace(env, catalog=transaction.catalog)

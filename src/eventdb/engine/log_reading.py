@@ -65,10 +65,15 @@ class Log:
                 self._bounded_by_time(operator, values)
 
     def _bounded(self, operator: str, values: tuple[Any, ...]) -> None:
+        finite = [value for value in values if value is not None and math.isfinite(value)]
         if operator == "=":
-            self.only(int(value) for value in values if value is not None and value == int(value))
+            self.only(int(value) for value in finite if value == int(value))
         elif values[0] is None:
             self.only(())
+        elif not finite:
+            # NaN is greater than all numbers
+            if (values[0] < 0) == (operator in ("<", "<=")):
+                self.only(())
         else:
             # a bound that is left out is not read either: it may be the one large transaction
             bound = math.floor(values[0])

@@ -14,6 +14,7 @@ from eventdb.model.transaction import Provenance
 
 _EMPTY = Provenance()
 _INTEGER_BITS = 10_000
+_DEEPEST = 100
 _current: ContextVar[Provenance] = ContextVar("eventdb_provenance", default=_EMPTY)
 
 
@@ -30,8 +31,10 @@ def provenance(
     return Provenance(actor, reason, correlation_id, _plain(metadata) if metadata else {})
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """A copy of JSON-like data, so that later changes by the caller do not reach the log."""
+    if depth > _DEEPEST:
+        raise InterfaceError(f"metadata nests deeper than {_DEEPEST} levels, or holds itself")
     if isinstance(value, str):
         if not value.isascii():
             try:
@@ -50,9 +53,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise InterfaceError("keys in metadata must be text")
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     raise InterfaceError(f"metadata holds a {type(value).__name__}; it may hold what JSON can say")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eventdb.engine.provenance import provenance
-from eventdb.errors import InvalidParameterValue, UndefinedObject
+from eventdb.errors import InterfaceError, InvalidParameterValue, UndefinedObject
 from eventdb.model.late import Late
 from eventdb.model.transaction import Provenance
 from eventdb.sql.expressions.datetimes import zone_of
@@ -128,7 +128,13 @@ class Settings:
         self.restore(dict(self.defaults))
 
     def restore(self, values: dict[str, str]) -> None:
-        """Make `values` the settings."""
+        """Make `values` the settings. Raises InvalidParameterValue, and then nothing has changed."""
+        metadata: Any = json.loads(values["metadata"]) if "metadata" in values else None
+        try:
+            told = provenance(values.get("actor"), values.get("reason"), values.get("correlation_id"), metadata)
+        except InterfaceError as error:
+            raise InvalidParameterValue(error.message) from None
+        self.provenance: Provenance = told
         self.values = values
         self.timezone = zone_of(values["timezone"])
         path = tuple(part.strip().strip('"') for part in values["search_path"].split(",") if part.strip())
@@ -136,8 +142,6 @@ class Settings:
         """Seconds after which a statement is canceled, 0 for never."""
         self.plain_path = _paths.setdefault((path, False), path)
         self.search_path = _paths.setdefault((path, True), _Path(path)) if self.statement_timeout else self.plain_path
-        metadata: Any = json.loads(values["metadata"]) if "metadata" in values else None
-        self.provenance: Provenance = provenance(values.get("actor"), values.get("reason"), values.get("correlation_id"), metadata)
 
     def copy(self) -> Settings:
         """The same settings, for another session."""

@@ -14,7 +14,8 @@ from eventdb.sql.expressions.bound import Case, Column, Comparison, Constant, Ex
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner import sources
-from eventdb.sql.planner.binder import Binder, conjuncts, settled
+from eventdb.sql.planner.binder import Binder, settled
+from eventdb.sql.planner.conjuncts import conjuncts
 from eventdb.sql.planner.scope import NOTHING, FromItem, QueryScope
 from eventdb.sql.prepared import PreparedQuery
 

@@ -246,10 +246,13 @@ class SessionRules(Actions):
 
     def p_setting_value(self, p: Symbols) -> None:
         """setting_value : STRING
-        | label
         | signed_integer
         | NUMBER"""
         p[0] = ast.Literal(p[1], position=p.at(1))
+
+    def p_setting_value_word(self, p: Symbols) -> None:
+        """setting_value : label"""
+        p[0] = ast.Literal(None if p[1] == "null" else p[1], position=p.at(1))
 
     def p_setting_value_negative(self, p: Symbols) -> None:
         """setting_value : '-' NUMBER"""

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from eventdb.model.record import replace
 from eventdb.model.schema import Index
-from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, OrderKey, Parameter
+from eventdb.sql.expressions.bound import Column, Comparison, Constant, Expr, InList, OrderKey, Parameter, SubqueryExpression
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.indexes import Part, Target, parts, serves
 from eventdb.sql.planner.nodes import Access, Bounds, Filter, IndexLookup, IndexRange, KeyLookup, KeyRange, Lookup, Node, Scan, SystemScan
-from eventdb.sql.planner.walk import has_subquery, is_volatile, relations
+from eventdb.sql.planner.walk import everything, free, has_subquery, is_volatile, relations
 
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _MANY_ITEMS = 1000
@@ -48,7 +48,7 @@ def _facts(relation: int, conditions: Sequence[Expr]) -> _Facts:
             (condition.left, condition.right, condition.operator), (condition.right, condition.left, _MIRRORED[condition.operator])
         ):  # fmt: skip
             target = _target(side, relation)
-            if target is None or relation in relations((other,)) or has_subquery(other) or is_volatile((other,)):
+            if target is None or relation in relations((other,)) or is_volatile((other,)) or not _known_before(other):
                 continue
             if operator == "=":
                 facts.equal.setdefault(target, (other, condition))
@@ -58,6 +58,11 @@ def _facts(relation: int, conditions: Sequence[Expr]) -> _Facts:
                 facts.high.setdefault(target, ((other, operator == "<"), condition))
             break
     return facts
+
+
+def _known_before(expr: Expr) -> bool:
+    """Whether what a column is compared with can be computed before the rows are looked at: a subquery only if it needs no outer row."""
+    return not has_subquery(expr) or all(not free(p.query) for p in everything(expr) if isinstance(p, SubqueryExpression))
 
 
 def _target(expr: Expr, relation: int) -> Target | None:
@@ -105,7 +110,7 @@ def limited(scan: SystemScan, conditions: Sequence[Expr]) -> SystemScan:
             (condition.left, condition.right, condition.operator), (condition.right, condition.left, _MIRRORED[condition.operator])
         ):  # fmt: skip
             if isinstance(side, Column) and side.relation == scan.relation:
-                if scan.relation not in relations((other,)) and not has_subquery(other) and not is_volatile((other,)):
+                if scan.relation not in relations((other,)) and not is_volatile((other,)):
                     limits.append((side.ordinal, operator, (other,)))
                 break
     return replace(scan, limits=tuple(limits)) if limits else scan
@@ -217,7 +222,7 @@ def _by_lookup(scan: Scan, conditions: Sequence[Expr], facts: _Facts) -> Node | 
     """Equality with values of an outer row and no index for it: a hash table of the table, made once."""
     if scan.versions:
         return None
-    outer = {s: (e, c) for s, (e, c) in facts.equal.items() if relations((e,))}
+    outer = {s: (e, c) for s, (e, c) in facts.equal.items() if relations((e,)) and not has_subquery(e)}
     if not outer:
         return None
     used = [c for _, c in outer.values()]

@@ -10,6 +10,7 @@ from eventdb.sql.expressions.bound import Aggregate as AggregateCall
 from eventdb.sql.expressions.bound import Coalesce, Column, Comparison, Constant, Expr, IsNull, OrderKey, SubqueryExpression
 from eventdb.sql.planner.access import best_access, ordered_access, sort_key
 from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.lookups import in_order
 from eventdb.sql.planner.nodes import (
     Aggregate,
     BoundQuery,
@@ -23,6 +24,7 @@ from eventdb.sql.planner.nodes import (
     Scan,
     Single,
     Sort,
+    SystemScan,
 )
 from eventdb.sql.planner.ordering import lookup_cost
 from eventdb.sql.planner.walk import bottom_up, columns, free, has_subquery, is_volatile, made, relations, substitute, transform, visible
@@ -150,7 +152,7 @@ def read_ends(query: BoundQuery, costs: Costs, fresh: Fresh) -> BoundQuery:
             return node
         scan = node.input.input if isinstance(node.input, Filter) else node.input
         conditions = node.input.conditions if isinstance(node.input, Filter) else ()
-        if not isinstance(scan, Scan) or scan.versions:
+        if not isinstance(scan, SystemScan) and (not isinstance(scan, Scan) or scan.versions):
             return node
         ends = [_end(call, scan, conditions, costs, fresh) for call in node.aggregates]
         found = tuple(end for end in ends if end is not None)
@@ -160,26 +162,35 @@ def read_ends(query: BoundQuery, costs: Costs, fresh: Fresh) -> BoundQuery:
     return query if plan is query.plan else replace(query, plan=plan)
 
 
-def _end(call: AggregateCall, scan: Scan, conditions: tuple[Expr, ...], costs: Costs, fresh: Fresh) -> Expr | None:
-    """min or max as a subquery for the first row, if its conditions concern that column only and the order is at hand."""
+def _end(call: AggregateCall, scan: Scan | SystemScan, conditions: tuple[Expr, ...], costs: Costs, fresh: Fresh) -> Expr | None:
+    """min or max as a subquery for the first row, if the order is at hand and its conditions, in a stored table, concern that column only:
+    others might be met by none of many rows, which the order makes dear to read."""
     if call.function.name not in ("min", "max") or call.filter is not None or not isinstance(call.arguments[0], Column):
         return None
     column = call.arguments[0]
     if column.relation != scan.relation or is_volatile(conditions) or any(has_subquery(c) for c in conditions):
         return None
-    if any((c.relation, c.ordinal) != (column.relation, column.ordinal) for c in columns(conditions)):
+    stored = isinstance(scan, Scan)
+    if stored and any((c.relation, c.ordinal) != (column.relation, column.ordinal) for c in columns(conditions)):
         return None
     relation = fresh()
     own = replace(column, relation=relation)
     table = replace(scan, relation=relation)
-    tests = substitute(conditions, {(column.relation, column.ordinal): own}) if conditions else ()
-    if column.nullable:
+    named: dict[tuple[int, int], Expr] = {
+        (c.relation, c.ordinal): replace(c, relation=relation) for c in columns(conditions) if c.relation == scan.relation
+    }
+    tests = substitute(conditions, named) if conditions else ()
+    if column.nullable and stored:
         tests = (*tests, IsNull(BOOLEAN, own, True, nullable=False))
     last = call.function.name == "max"
     order = OrderKey(own, last, last)
-    key = sort_key(order, relation)
-    if key is None or ordered_access(table, [key], costs, True, tests) is None:
-        return None
+    if isinstance(table, SystemScan):
+        if in_order(table, (order,)) is None:
+            return None
+    else:
+        key = sort_key(order, relation)
+        if key is None or ordered_access(table, [key], costs, True, tests) is None:
+            return None
     rows: Node = Filter(table, tests) if tests else table
     plan = Limit(Sort(rows, (order,)), Constant(BIGINT, 1, nullable=False))
     return SubqueryExpression(call.datatype, "scalar", BoundQuery(plan, (own,), (call.function.name,)))

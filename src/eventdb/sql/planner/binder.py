@@ -22,23 +22,21 @@ from eventdb.errors import (
     StatementTooComplex,
 )
 from eventdb.model.catalog import Catalog
-from eventdb.model.datatype import BIGINT, BOOLEAN, NUMERIC, Kind
+from eventdb.model.datatype import BIGINT, NUMERIC, Kind
 from eventdb.model.record import fields, replace
 from eventdb.sql.environment import Environment, SystemTable
 from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import (
     Column,
-    Comparison,
     Constant,
     Expr,
-    Logical,
     OrderKey,
-    RowComparison,
     SubqueryExpression,
     WindowCall,
 )
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import grouping, sources
+from eventdb.sql.planner.conjuncts import conjuncts
 from eventdb.sql.planner.nodes import (
     BoundQuery,
     Common,
@@ -63,14 +61,6 @@ def settled(expr: Expr) -> Expr:
     return expressions.settle(expr) if expr.datatype.kind is Kind.NULL else expr
 
 
-def conjuncts(expr: Expr) -> tuple[Expr, ...]:
-    """What must be TRUE for a condition to be TRUE: the operands of nested ANDs, each pair of an equality of rows."""
-    if isinstance(expr, Logical) and expr.operator == "and":
-        return tuple(part for operand in expr.operands for part in conjuncts(operand))
-    if isinstance(expr, RowComparison) and expr.operator == "=":
-        pairs = zip(expr.left, expr.right, strict=True)
-        return tuple(Comparison(BOOLEAN, "=", a, b, nullable=a.nullable or b.nullable, position=expr.position) for a, b in pairs)
-    return (expr,)
 
 
 _CUBE = 12

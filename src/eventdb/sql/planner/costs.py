@@ -18,6 +18,7 @@ from eventdb.sql.planner.nodes import (
     CommonScan,
     CommonTables,
     Distinct,
+    Empty,
     Filter,
     HashJoin,
     IndexLookup,
@@ -196,7 +197,7 @@ class Costs:
 
     def _estimate(self, node: Node) -> float:
         match node:
-            case Single():
+            case Single() | Empty():
                 return 1.0
             case KeyLookup():
                 return len(node.keys) * (self.versions_of_one(node.table) if node.versions else 1.0)

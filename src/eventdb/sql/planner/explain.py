@@ -70,8 +70,10 @@ def explain(query: plan.BoundQuery, costs: Costs, extra: Callable[[plan.Node], s
     emitter = _Describer(_names(query))
     lines: list[str] = []
     _tree(query.plan, 0, lines, emitter, costs, extra)
+    shown: set[int] = set()
     for part in everything(query):
-        if isinstance(part, SubqueryExpression) and isinstance(part.query, plan.BoundQuery):
+        if isinstance(part, SubqueryExpression) and isinstance(part.query, plan.BoundQuery) and id(part.query) not in shown:
+            shown.add(id(part.query))
             lines.append(f"{part.kind.capitalize()} subquery:")
             _tree(part.query.plan, 1, lines, emitter, costs, extra)
     return "\n".join(lines)
@@ -101,6 +103,8 @@ def _tree(node: plan.Node, depth: int, lines: list[str], emitter: _Describer, co
             if table.recursive is not None:
                 _tree(table.recursive, depth + 2, lines, emitter, costs, extra)
         _tree(node.input, depth + 1, lines, emitter, costs, extra)
+        return
+    if isinstance(node, plan.Empty):
         return
     for child in inputs(node):
         _tree(child, depth + 1, lines, emitter, costs, extra)

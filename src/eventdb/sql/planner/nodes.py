@@ -32,7 +32,7 @@ class Single(Node):
 
 
 class Empty(Node):
-    """No rows; `input` is what it stands for, kept for its relations."""
+    """No rows; `input` is what it stands for, kept for its relations and never read."""
 
     input: Node
 

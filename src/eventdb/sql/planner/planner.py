@@ -55,11 +55,14 @@ def everywhere(bound: BoundQuery, rule: Callable[[BoundQuery, Context], BoundQue
 
 
 def descend(item: object, change: Callable[[object], object]) -> object:
-    """Rebuild `item`, with `change` applied to the bound queries of its subquery expressions."""
+    """Rebuild `item`, with `change` applied to the bound queries of its subquery expressions; one that stands in two places stays one."""
+    made: dict[int, object] = {}
+
     def step(part: object) -> object:
         if isinstance(part, SubqueryExpression):
             operands = tuple(step(operand) for operand in part.operands)
-            return replace(part, operands=operands, query=change(part.query))
+            query = made[id(part.query)] if id(part.query) in made else made.setdefault(id(part.query), change(part.query))
+            return replace(part, operands=operands, query=query)
         return rebuild(part, step)
 
     return rebuild(item, step)

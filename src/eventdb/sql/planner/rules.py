@@ -18,6 +18,7 @@ from eventdb.sql.planner.nodes import (
     CommonScan,
     CommonTables,
     Distinct,
+    Empty,
     Filter,
     IndexRange,
     Join,
@@ -309,9 +310,11 @@ def order_joins(query: BoundQuery, context: Context) -> BoundQuery:
 
 
 def choose_access(query: BoundQuery, context: Context) -> BoundQuery:
-    """Conditions on a table's keys and indexes become look-ups and ranges."""
+    """Conditions on a table's keys and indexes become look-ups and ranges; one that is never TRUE, nothing to read."""
 
     def walk(node: Node) -> Node:
+        if isinstance(node, Filter) and any(isinstance(c, Constant) and c.value is not True for c in node.conditions):
+            return Empty(node.input)
         if isinstance(node, Filter) and isinstance(node.input, Scan):
             return best_access(node.input, node.conditions, context.costs)
         if isinstance(node, Filter) and isinstance(node.input, SystemScan):
