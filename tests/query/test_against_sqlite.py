@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,11 @@ def check(seed: int, count: int) -> None:
     rng = random.Random(seed)
     queries = Queries(rng)
     sizes = rng.choice([None, {"t": 100_000, "u": 10, "w": 10}, {"t": 10, "u": 100_000, "w": 1000}])
-    db, other = database(seed, sizes)
-    for _ in range(count):
-        text = queries.query()
-        expected = bag(other.execute(text).fetchall())
+    db, sqlite = database(seed, sizes)
+    with closing(sqlite) as other:
+        texts = [queries.query() for _ in range(count)]
+        answers = [bag(other.execute(text).fetchall()) for text in texts]
+    for text, expected in zip(texts, answers, strict=True):
         assert bag(db.rows(text)) == expected, text
         assert bag(db.rows(text, optimise=False)) == expected, f"rules off: {text}"
 
