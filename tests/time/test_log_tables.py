@@ -64,6 +64,19 @@ def test_events_are_rows_before_and_after(connection: eventdb.Connection) -> Non
     ]
 
 
+@pytest.mark.parametrize("name", ["transactions", "events", "schema_history"])
+def test_columns_that_are_not_used_are_not_missed(connection: eventdb.Connection, name: str) -> None:
+    """Each column alone, in the result or in a condition, says what it says beside all others."""
+    cursor = connection.execute(f"SELECT * FROM eventdb.{name}")
+    columns = [column[0] for column in cursor.description or ()]
+    rows = cursor.fetchall()
+    for place, column in enumerate(columns):
+        assert ask(connection, f"SELECT {column} FROM eventdb.{name}")[0] == [(row[place],) for row in rows]
+        present = sum(row[place] is not None for row in rows)
+        assert ask(connection, f"SELECT count(*) FROM eventdb.{name} WHERE {column} IS NOT NULL")[0] == [(present,)]
+    assert ask(connection, f"SELECT count(*) FROM eventdb.{name}")[0] == [(len(rows),)]
+
+
 def test_json_columns_can_be_looked_into(connection: eventdb.Connection) -> None:
     query = "SELECT transaction, after ->> 'n' FROM eventdb.events WHERE table_name = 'quiet' AND (after ->> 'n')::int > 120"
     assert ask(connection, query)[0] == [(150, "150"), (200, "200")]

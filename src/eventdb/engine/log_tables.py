@@ -103,6 +103,7 @@ def _events(log: Log) -> Iterator[Row]:
             if (names is None or table.name in names) and (schemas is None or table.schema in schemas)
         )
         log.restrict(tables)
+    keys, befores, afters = log.uses("key"), log.uses("before"), log.uses("after")
     writers: dict[int, tuple[Table, Callable[[Any], str], Callable[[Any], str]]] = {}
     for number, changes in log.changes(tables):
         for change in changes:
@@ -114,8 +115,9 @@ def _events(log: Log) -> Iterator[Row]:
                 known = writers[id(table)] = table, key_writer(table), row_writer(table)
             _, key, row = known
             yield (
-                number, change.position, change.operation, table.schema, table.name, key(change.key),
-                None if change.before is None else row(change.before), None if change.after is None else row(change.after),
+                number, change.position, change.operation, table.schema, table.name, key(change.key) if keys else None,
+                row(change.before) if befores and change.before is not None else None,
+                row(change.after) if afters and change.after is not None else None,
             )  # fmt: skip
 
 
