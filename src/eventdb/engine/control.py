@@ -15,6 +15,9 @@ from eventdb.engine.settings import canonical, isolation_level
 from eventdb.engine.temporal import prepare_moment, shown
 from eventdb.errors import (
     ActiveTransaction,
+    DataError,
+    DatatypeMismatch,
+    IndeterminateDatatype,
     InterfaceError,
     InvalidParameterValue,
     InvalidSavepoint,
@@ -32,6 +35,7 @@ from eventdb.model.transaction import Provenance
 from eventdb.sql import compiler
 from eventdb.sql.definition.names import find_table
 from eventdb.sql.environment import Environment
+from eventdb.sql.expressions.parameters import infer
 from eventdb.sql.parser import ast
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
@@ -68,19 +72,41 @@ def _environment(session: Session, statement: Statement) -> tuple[Environment, E
 
 def _constant(session: Session, expression: ast.Expression, statement: Statement, values: tuple[Any, ...], want: Any) -> Any:
     """The value of an expression that stands outside any query."""
-    env, execution = _environment(session, statement)
-    compute = compiler.prepare_constant(expression, env, want)
-    return compute(execution, adapted(values, env.parameter_types, session.timezone))
+
+    def compute(env: Environment, execution: Execution) -> Any:
+        made = compiler.prepare_constant(expression, env, want)
+        return made(execution, adapted(values, env.parameter_types, session.timezone))
+
+    return _computed(session, statement, values, compute)
+
+
+def _computed(session: Session, statement: Statement, values: tuple[Any, ...], compute: Callable[[Environment, Execution], Any]) -> Any:
+    """What `compute` gives, with the parameter types that the context tells; where it tells too little or they do not fit, the values'."""
+    try:
+        return compute(*_environment(session, statement))
+    except (IndeterminateDatatype, DatatypeMismatch) as first:
+        if not values:
+            raise
+        env, execution = _environment(session, statement)
+        env.parameter_types[:] = [infer(value) for value in values]
+        try:
+            return compute(env, execution)
+        except (ProgrammingError, DataError):
+            raise first from None
 
 
 def moment_of(
     session: Session, moment: ast.Moment, statement: Statement, values: tuple[Any, ...], reader: StateReader | None = None
 ) -> int:
     """The transaction number of a moment that stands outside any query, as `reader` (None: the newest state) has it."""
-    env, execution = _environment(session, statement)
-    prepared = prepare_moment(moment, env)
-    reader = reader or session.database.refresh()
-    return prepared.number(execution, adapted(values, env.parameter_types, session.timezone), reader)
+    at = reader or session.database.refresh()
+
+    def compute(env: Environment, execution: Execution) -> int:
+        prepared = prepare_moment(moment, env)
+        return prepared.number(execution, adapted(values, env.parameter_types, session.timezone), at)
+
+    number: int = _computed(session, statement, values, compute)
+    return number
 
 
 def _begin(session: Session, node: ast.Begin, statement: Statement, values: tuple[Any, ...]) -> None:
