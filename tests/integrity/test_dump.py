@@ -155,6 +155,34 @@ def test_defaults_follow_their_sequence() -> None:
         one.close()
 
 
+def test_sequences_that_come_with_a_later_table_and_lie_on_another_path() -> None:
+    """A default keeps to the sequence that was on the search path when it was written, and does not go before the table that brings it."""
+    connection = eventdb.connect(":memory:", autocommit=True)
+    connection.executescript("""
+        CREATE TABLE early (x BIGINT);
+        CREATE TABLE late (id SERIAL PRIMARY KEY, y BIGINT);
+        ALTER TABLE early ALTER COLUMN x SET DEFAULT nextval('late_id_seq') * 10;
+        ALTER TABLE late ALTER COLUMN y SET DEFAULT nextval('late_id_seq');
+        CREATE SCHEMA other;
+        SET search_path = other, public;
+        CREATE SEQUENCE mine START WITH 100;
+        CREATE TABLE t (x BIGINT DEFAULT nextval('mine') + 1);
+        CREATE VIEW v AS SELECT nextval('mine') AS n;
+        INSERT INTO t DEFAULT VALUES;
+        SET search_path = public;
+        INSERT INTO other.t DEFAULT VALUES;
+    """)
+    assert connection.execute("SELECT x FROM other.t").fetchall() == [(101,), (102,)]
+    other = reloaded(connection)
+    for one in (connection, other):
+        one.execute("INSERT INTO early DEFAULT VALUES")
+        one.execute("INSERT INTO late DEFAULT VALUES")
+        assert one.execute("SELECT n FROM other.v").fetchall() == [(102,)]
+        one.execute("INSERT INTO other.t DEFAULT VALUES")
+    assert contents(other) == contents(connection)
+    assert other.execute("SELECT x, id, y FROM early, late").fetchall() == [(10, 2, 3)]
+
+
 def test_the_past_as_it_was() -> None:
     """The schema and the sequences of then."""
     connection = eventdb.connect(":memory:", autocommit=True)

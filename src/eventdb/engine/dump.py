@@ -7,12 +7,13 @@ values of sequences, comments. History is not in it; `Connection.export_file` ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from eventdb.errors import InternalError
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import DataType, Kind
+from eventdb.model.record import replace
 from eventdb.model.schema import (
     DEFAULT_SCHEMA,
     SYSTEM_SCHEMA,
@@ -29,6 +30,7 @@ from eventdb.model.schema import (
     View,
 )
 from eventdb.sql.definition.options import RETENTION
+from eventdb.sql.definition.references import sequences_mentioned
 from eventdb.sql.expressions import values
 from eventdb.sql.parser.render_core import dotted, name, names, words
 from eventdb.sql.parser.render_expressions import string
@@ -55,10 +57,19 @@ def statements(state: State) -> Iterator[str]:
     for sequence in alone:
         yield f"CREATE SEQUENCE {_full(sequence)} {_options(sequence)};"
     taken = {(sequence.schema, sequence.name) for sequence in alone}
+    pending = {i: (catalog.sequences[i].schema, catalog.sequences[i].name) for i in own if i is not None}
+    late: list[tuple[Table, Column]] = []
+    """Columns that take values of a sequence which a later table, or their own one, brings along."""
     for table in tables:
-        yield _create(table, catalog)
+        waiting = [c for c in table.visible if c.sequence_id is None and not sequences_mentioned(c.default).isdisjoint(pending.values())]
+        late += [(table, column) for column in waiting]
+        yield _create(table, catalog, waiting)
+        for column in table.columns:
+            pending.pop(column.sequence_id or 0, None)
         taken.add((table.schema, table.name))
         yield from _own_sequences(table, catalog, taken)
+    for table, column in late:
+        yield f"ALTER TABLE {_full(table)} ALTER COLUMN {name(column.name)} SET DEFAULT {column.default};"
     for table in tables:
         yield from _rows(state, table)
     for sequence in alone:
@@ -131,8 +142,9 @@ def _value(sequence: Sequence, state: State) -> Iterator[str]:
 # tables
 
 
-def _create(table: Table, catalog: Catalog) -> str:
-    parts = [_column(column, catalog) for column in table.visible]
+def _create(table: Table, catalog: Catalog, without: Container[Column]) -> str:
+    """CREATE TABLE, some columns without their defaults."""
+    parts = [_column(replace(column, default=None) if column in without else column, catalog) for column in table.visible]
     parts += [_constraint(table, c) for c in table.constraints if not isinstance(c, ForeignKey)]
     return f"CREATE TABLE {_full(table)} (\n    " + ",\n    ".join(parts) + "\n);"
 

@@ -15,13 +15,13 @@ from eventdb.model.record import Record, field
 from eventdb.model.schema import Column, Identity, Sequence, Table
 from eventdb.sql.definition.indexes import check_immutable
 from eventdb.sql.definition.names import names_in, unused
-from eventdb.sql.definition.references import nodes
+from eventdb.sql.definition.references import nodes, sequences_qualified
 from eventdb.sql.definition.rows import RowScope, assigned, bind, bind_assigned, column_slots
 from eventdb.sql.definition.sequences import new_sequence
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import bound
 from eventdb.sql.expressions.typenames import resolve_type
-from eventdb.sql.parser import ast
+from eventdb.sql.parser import ast, render
 
 _SERIAL: dict[str, DataType] = {
     "smallserial": SMALLINT, "serial2": SMALLINT, "serial": INTEGER, "serial4": INTEGER, "bigserial": BIGINT, "serial8": BIGINT,
@@ -158,7 +158,8 @@ def check_default(column: Column, expression: ast.Expression, text: str, env: En
         raise
     if isinstance(expr, bound.Constant) and expr.value is None:
         return None
-    return text
+    kept = sequences_qualified(expression, env)
+    return text if kept is expression else render(kept)
 
 
 def _mentions_column(expression: ast.Expression) -> bool:

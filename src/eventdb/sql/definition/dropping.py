@@ -14,7 +14,7 @@ from eventdb.model.event import Event, IndexDropped, SchemaDropped, SequenceDrop
 from eventdb.model.record import replace
 from eventdb.model.schema import DEFAULT_SCHEMA, Index, Relation, Sequence, Table, View
 from eventdb.sql.definition.names import KINDS, find, spelled
-from eventdb.sql.definition.references import sequence_mentioned
+from eventdb.sql.definition.references import sequences_mentioned
 from eventdb.sql.definition.schemas import refuse_reserved
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast
@@ -123,7 +123,7 @@ def _sequence_removal(sequence: Sequence, env: Environment, cascade: bool, posit
     named = (sequence.schema, sequence.name)
     users = [
         (t, c) for t in env.catalog.tables.values() for c in t.columns
-        if c.sequence_id == sequence.id or (c.sequence_id is None and sequence_mentioned(c.default, named))
+        if c.sequence_id == sequence.id or (c.sequence_id is None and named in sequences_mentioned(c.default))
     ]  # fmt: skip
     for table, column in users:
         if column.identity is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from eventdb.model import record
-from eventdb.model.schema import DEFAULT_SCHEMA, Table, View
+from eventdb.model.schema import DEFAULT_SCHEMA, Sequence, Table, View
 from eventdb.sql.definition.names import find
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.functions import name_parts
@@ -174,14 +174,32 @@ def _sequence_named(node: ast.Node) -> tuple[str, str] | None:
     return (parts[0], parts[-1]) if len(parts) > 1 else (DEFAULT_SCHEMA, parts[-1])
 
 
-def sequence_mentioned(text: str | None, sequence: tuple[str, str]) -> bool:
-    """Whether a default takes values of the sequence of that schema and name."""
-    return text is not None and any(_sequence_named(node) == sequence for node in nodes(parse_expression(text)))
+def sequences_qualified(node: Any, env: Environment) -> Any:
+    """The tree in which sequences that the search path finds elsewhere than in the default schema have their schema: it is kept, and read
+    under another path. The same tree where there are none."""
+
+    def change(part: ast.Node) -> ast.Node | None:
+        named = _sequence_named(part)
+        if named is None or len(name_parts(part.arguments[0].value)) > 1:  # type: ignore[attr-defined]
+            return None
+        schema = next((s for s in env.search_path if isinstance(env.catalog.find(s, named[1]), Sequence)), DEFAULT_SCHEMA)
+        if schema == DEFAULT_SCHEMA:
+            return None
+        return record.replace(part, arguments=(ast.Literal(dotted((schema, named[1]))), *part.arguments[1:]))  # type: ignore[attr-defined]
+
+    return rewrite(node, change) if any(change(part) is not None for part in nodes(node)) else node
+
+
+def sequences_mentioned(text: str | None) -> set[tuple[str, str]]:
+    """Schema and name of the sequences that a default takes values of."""
+    if text is None or not any(function in text.lower() for function in _SEQUENCE_FUNCTIONS):
+        return set()
+    return {named for node in nodes(parse_expression(text)) if (named := _sequence_named(node)) is not None}
 
 
 def sequence_renamed(text: str | None, old: tuple[str, str], new: tuple[str, str]) -> str | None:
     """A default after a sequence got another schema or name."""
-    if text is None or not sequence_mentioned(text, old):
+    if text is None or old not in sequences_mentioned(text):
         return text
     literal = ast.Literal(dotted(new))
 

@@ -9,7 +9,7 @@ from eventdb.model.record import replace
 from eventdb.model.schema import View
 from eventdb.sql.definition.names import creation_schema
 from eventdb.sql.definition.queries import prepare_query
-from eventdb.sql.definition.references import expanded, qualified
+from eventdb.sql.definition.references import expanded, qualified, sequences_qualified
 from eventdb.sql.definition.tables import stored_type
 from eventdb.sql.environment import Environment
 from eventdb.sql.parser import ast, render
@@ -19,7 +19,7 @@ def create_view(statement: ast.CreateView, env: Environment) -> list[Event]:
     """Raises DuplicateTable, WrongObjectType, InvalidTableDefinition (a replacement that loses columns), and what binding raises."""
     if env.parameter_index:
         raise NotSupportedError("a view cannot have parameters").at(statement.position, env.text)
-    query, used = qualified(expanded(statement.query, env), env)
+    query, used = qualified(sequences_qualified(expanded(statement.query, env), env), env)
     # a view over what ends with the session ends with it
     temporary = statement.temporary or any(relation_id < 0 for relation_id in used)
     schema, name = creation_schema(env, statement.name, temporary), statement.name.parts[-1]
