@@ -533,7 +533,7 @@ class Connection:
 
         with self.lock:
             self.session.check_open()
-            return copies.backup(self.database, os.fspath(path))
+            return copies.backup(self.database, path)
 
     def export_file(self, path: str | os.PathLike[str]) -> Transferred:
         """Write the whole database, every transaction with its time, actor and hashes, to one compressed file, for `eventdb.import_file`.
@@ -544,13 +544,14 @@ class Connection:
 
         with self.lock:
             self.session.check_open()
-            return copies.export_file(self.database, os.fspath(path))
+            return copies.export_file(self.database, path)
 
     def dump(self, as_of: Any = None) -> Iterator[str]:
         """The statements of an SQL script that makes the database again as it is, or was: schema, rows, where sequences stand. History is
         not in it; `export_file` takes that along.
 
-        `as_of`: a transaction number, a datetime or text. Raises InvalidParameterValue, SnapshotTooOld.
+        `as_of`: a transaction number, a datetime or text. Raises InvalidParameterValue, SnapshotTooOld, and SerializationFailure on the way
+        where values are erased meanwhile.
         """
         from eventdb.engine import dump
         from eventdb.engine.fork import state_at
@@ -560,7 +561,7 @@ class Connection:
             state = self.database.refresh()
             if as_of is not None:
                 state = state_at(self.database, self.session.position_of(as_of))
-        return dump.statements(state)
+        return self.database.unless_rewritten(dump.statements(state), state.rewritten)
 
     # life
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.undisturbed import patiently, undisturbed
-from eventdb.errors import InvalidParameterValue, SerializationFailure
+from eventdb.errors import CannotConnect, InterfaceError, InvalidParameterValue, SerializationFailure
 from eventdb.model import clock
 from eventdb.model.transaction import UTC, microseconds_of
 from eventdb.storage import backup as backups
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 
 
-def backup(database: Database, path: str, files: Files | None = None) -> backups.Backup:
+def backup(database: Database, path: Path, files: Files | None = None) -> backups.Backup:
     """As `Connection.backup`. No snapshot is written by this process meanwhile."""
+    named = _named(path)
     with database.snapshots_at_rest():
         log, source, files = database.log, database.path, files or database.files
-        return undisturbed(database, lambda: backups.backup(log, _times(database), source, path, files))
+        return undisturbed(database, lambda: backups.backup(log, _times(database), source, named, files))
 
 
-def export_file(database: Database, path: str, files: Files | None = None) -> transfer.Transferred:
+def export_file(database: Database, path: Path, files: Files | None = None) -> transfer.Transferred:
     """As `Connection.export_file`."""
+    named = _named(path)
     with database.snapshots_at_rest():
         log, source, files = database.log, database.path, files or database.files
-        return undisturbed(database, lambda: transfer.export_file(log, _times(database), source, path, files))
+        return undisturbed(database, lambda: transfer.export_file(log, _times(database), source, named, files))
 
 
 def _times(database: Database) -> Callable[[int], int | None]:
@@ -45,7 +47,7 @@ def import_file(path: Path, target: Path, *, _files: Files | None = None) -> tra
 
     Raises CannotConnect (no such file, no export; something is at `target`), DataCorrupted, FormatVersionError, DiskFull.
     """
-    return transfer.import_file(os.fspath(path), os.fspath(target), _files)
+    return transfer.import_file(_named(path), _named(target), _files)
 
 
 def restore(source: Path, target: Path, *, to: Any = None, _files: Files | None = None) -> restoring.Restored:
@@ -55,12 +57,23 @@ def restore(source: Path, target: Path, *, to: Any = None, _files: Files | None 
     The restored database is the same log, cut; what is committed to it goes another way from there. Raises CannotConnect (no database at
     `source`; something at `target`), InvalidParameterValue (no such moment), SnapshotTooOld, DataCorrupted.
     """
-    moment = _moment(to)
+    moment, old, new = _moment(to), _named(source), _named(target)
 
     def work() -> restoring.Restored:
-        return restoring.restore(os.fspath(source), os.fspath(target), moment, _files)
+        return restoring.restore(old, new, moment, _files)
 
     return patiently(work, lambda error: isinstance(error, SerializationFailure))
+
+
+def _named(path: Path) -> str:
+    """A path as text. Raises InterfaceError for what is none."""
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise InterfaceError(f"a path is text or a path object, not {type(path).__name__}") from None
+    if not name or "\0" in name:
+        raise CannotConnect(f"{name!r} is no path")
+    return name
 
 
 def _moment(to: Any) -> restoring.Moment:

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventdb.engine.commit import Committer, history_changed
 from eventdb.engine.news import News
@@ -33,6 +33,7 @@ from eventdb.storage.timeline import Timeline
 if TYPE_CHECKING:
     from eventdb.storage.log.merkle import MerkleTree
 
+_T = TypeVar("_T")
 _RECENT = 4096
 _RECENT_BYTES = 8 << 20
 """So many transactions, and so many bytes of bodies, are kept as events for the check of conflicts; older ones are read from the log."""
@@ -184,13 +185,15 @@ class Database:
         self.forked = True
         self.replace_history(State(0, ((0, Catalog()),), {}, {}, Timeline(), None, state.rewritings))
 
-    def unless_rewritten(self, lists: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-        """Lists of rows of a result that is read by and by, until the past becomes another one. Raises SerializationFailure then."""
-        known = self.head.rewritten
-        for rows in lists:
+    def unless_rewritten(self, parts: Iterable[_T], known: int | None = None) -> Iterator[_T]:
+        """What is read by and by (lists of rows of a result, say), until the past becomes another one than it was behind transaction
+        `known` (None: now). Raises SerializationFailure then."""
+        if known is None:
+            known = self.head.rewritten
+        for part in parts:
             if self.head.rewritten != known:
                 raise history_changed(self.head.rewritten)
-            yield rows
+            yield part
 
     def changes(self, after: int) -> Iterator[tuple[int, Sequence[Event], bool]]:
         """(number, events, whether another process made them) of the transactions after `after`, in order."""

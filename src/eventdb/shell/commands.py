@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -107,10 +108,12 @@ def _json_file(name: str) -> Any:
 def _written(output: str | None, parts: Iterable[str]) -> int:
     """Write text to a file, which is there whole or not at all, or to the standard output."""
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # a script or JSON is the same everywhere
         for part in parts:
             sys.stdout.write(part)
     else:
-        Files().write_atomically(os.path.abspath(output), (part.encode() for part in parts))
+        Files().write_for_all(os.path.abspath(output), (part.encode() for part in parts))
     return 0
 
 

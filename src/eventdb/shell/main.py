@@ -11,6 +11,7 @@ Errors are one line on the standard error, never a traceback; results go to the 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ _CODES = "exit codes: 0 done, nothing wrong; 1 problems or damage found; 2 wrong
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     parser = _parser()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     try:
         given = parser.parse_args(arguments)
         code: int = given.run(given)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from eventdb.errors import CannotConnect, DataCorrupted, Error, SnapshotTooOld
-from eventdb.storage.files import Files
+from eventdb.storage.files import Files, Lock
 from eventdb.storage.log import horizon
 from eventdb.storage.log.base import EventLog, Record
 from eventdb.storage.log.chain import header_hash
 from eventdb.storage.log.compression import compress
 from eventdb.storage.log.directory import SEGMENT_BYTES
 from eventdb.storage.log.segment import COMPRESSED, FULL, RECEIPTS, REDACTED, SegmentHeader, encode_end, encode_record, name_of
-from eventdb.storage.recovery import LOG, SNAPSHOTS
+from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
 from eventdb.storage.snapshot import SUFFIX, SnapshotStore
 
 PARTIAL = ".partial"
@@ -55,9 +55,10 @@ def same_bytes(one: Read, other: Read, begin: int, end: int) -> bool:
 def new_directory(files: Files, target: str, source: str | None = None) -> Iterator[str]:
     """A directory to be filled under another name, which gets its own when the block ends: after a crash it is there whole or not at all.
 
-    Raises CannotConnect where something is there already (an empty directory is not), or it would lie in the database `source`.
+    Raises CannotConnect where something is there already (an empty directory is not), or it would lie in the database `source`, and
+    LockNotAvailable where another process is making it.
     """
-    target = os.path.abspath(target)
+    target = os.path.realpath(target)
     there = files.exists(target)
     if there and (not files.is_directory(target) or files.list(target)):
         raise CannotConnect(f"{target!r} is there already, and is not overwritten")
@@ -66,17 +67,28 @@ def new_directory(files: Files, target: str, source: str | None = None) -> Itera
     if there:
         files.remove_directory(target)
     partial = target + PARTIAL
-    remove_tree(files, partial)
-    files.make_directory(partial)
+    lock = _begin(files, partial)
     try:
         yield partial
         files.sync_directory(partial)
-    except Exception:
+        lock.release()
+        files.rename(partial, target)
+    except BaseException:
+        lock.release()
         with contextlib.suppress(Error):
             remove_tree(files, partial)
         raise
-    files.rename(partial, target)
     files.sync_directory(os.path.dirname(target))
+
+
+def _begin(files: Files, partial: str) -> Lock:
+    """Make the directory, anew where one is left over; the lock on it, which tells others that somebody is at work."""
+    lock = os.path.join(partial, LOCK)
+    if files.exists(partial):
+        files.lock(lock, 0).release()
+        remove_tree(files, partial)
+    files.make_directory(partial)
+    return files.lock(lock, 0)
 
 
 def remove_tree(files: Files, path: str) -> None:

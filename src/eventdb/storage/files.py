@@ -292,25 +292,32 @@ class Files:
     def open_append(self, path: str) -> AppendFile:
         return AppendFile(path)
 
-    def write_atomically(self, path: str, chunks: Iterable[bytes]) -> None:
-        """Write a whole file, synced: after a crash there is the old one (or none) or the new one, never a part."""
-        temporary = path + TEMPORARY
+    def write_atomically(self, path: str, chunks: Iterable[bytes], temporary: str | None = None) -> None:
+        """Write a whole file, synced: after a crash there is the old one (or none) or the new one, never a part.
+
+        Until then it has the name `temporary`; without one whoever writes the same file must be alone, by a lock say.
+        """
+        temporary = temporary or path + TEMPORARY
         if self.exists(temporary):
             self.remove(temporary)
         file = self.open_append(temporary)
         try:
-            for chunk in chunks:
-                file.write(chunk)
-            file.sync()
-        except Exception:
-            file.close()
+            try:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.sync()
+            finally:
+                file.close()
+            self.rename(temporary, path)
+        except BaseException:
             with contextlib.suppress(Error):
                 self.remove(temporary)
             raise
-        finally:
-            file.close()
-        self.rename(temporary, path)
         self.sync_directory(os.path.dirname(path))
+
+    def write_for_all(self, path: str, chunks: Iterable[bytes]) -> None:
+        """`write_atomically` of a file that several may write at once: the last of them stays, whole."""
+        self.write_atomically(path, chunks, f"{path}.{os.urandom(8).hex()}{TEMPORARY}")
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file over whatever has the new name, or a directory to a name that nothing has; lasting after `sync_directory`."""

@@ -75,7 +75,7 @@ def export_file(
             written += len(data)
             yield data
 
-    files.write_atomically(path, counted())
+    files.write_for_all(path, counted())
     return Transferred(path, last, last - log.first + 1, written)
 
 
