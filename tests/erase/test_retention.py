@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from faults.faulty import Crash, FaultyFiles, Keep
 
 import eventdb
 from eventdb import errors
+from eventdb.model import clock
 
 
 @pytest.fixture(params=["memory", "directory"])
@@ -252,6 +254,17 @@ def test_retention_of_tables(db: Any) -> None:
     assert db.execute("DELETE HISTORY FROM c").rowcount == 1
     assert db.execute("DELETE HISTORY").rowcount == 0
     assert [row[0] for row in db.execute("SELECT table_name FROM eventdb.retention").fetchall()] == ["a", "b", "c"]
+
+
+def test_retention_goes_by_the_clock(db: Any) -> None:
+    """What is kept for longer than there are years is kept for ever, and is in nobody's way."""
+    for table, kept in (("a", "30 days"), ("b", "5000 years")):
+        db.execute(f"CREATE TABLE {table} (k INTEGER PRIMARY KEY, v INTEGER) HISTORY RETENTION INTERVAL '{kept}'")
+        db.execute(f"INSERT INTO {table} VALUES (1, 1)")
+        db.execute(f"UPDATE {table} SET v = 2")
+    for days, count in ((29, 0), (31, 1)):
+        with clock.replaced(lambda days=days: time.time_ns() + days * 86_400 * 10**9):  # type: ignore[misc]
+            assert db.apply_retention(dry_run=True) == db.apply_retention() == count
 
 
 def test_options_that_are_none(db: Any) -> None:

@@ -16,7 +16,7 @@ from eventdb.engine.results import Result
 from eventdb.engine.rewriting import check_alone, rewrite
 from eventdb.engine.statements import Preparer
 from eventdb.engine.temporal import number_at, prepare_moment
-from eventdb.errors import InternalError, NotSupportedError, UndefinedTable, WrongObjectType
+from eventdb.errors import DatetimeFieldOverflow, InternalError, NotSupportedError, UndefinedTable, WrongObjectType
 from eventdb.model import clock
 from eventdb.model.datatype import BIGINT, NULL, TEXT, DataType
 from eventdb.model.event import Event, HistoryTrimmed, RowsDeleted, RowsInserted, RowsUpdated, TableRewritten
@@ -55,8 +55,14 @@ def delete_history(session: Session, node: ast.DeleteHistory, statement: Stateme
 
 def apply_retention(session: Session, dry_run: bool) -> int:
     """DELETE HISTORY of all tables that have a retention: how many versions went, or would go."""
-    result = _run(session, lambda state: _by_retention(session, state, state.catalog.tables.values()), dry_run, -1)
-    return sum(row[3] for row in result.rows) if dry_run else result.rowcount
+
+    def wanted(state: State) -> Horizons:
+        return _by_retention(session, state, state.catalog.tables.values())
+
+    if dry_run:
+        state = session.database.refresh()
+        return sum(_ended(state, table_id, horizon) for table_id, horizon in wanted(state).items())
+    return _run(session, wanted, False, -1).rowcount
 
 
 def _run(session: Session, wanted: Callable[[State], Horizons], dry_run: bool, position: int) -> Result:
@@ -125,12 +131,30 @@ def _by_retention(session: Session, state: State, tables: Iterable[Table]) -> Ho
     for table in tables:
         kept = table.options.get(RETENTION)
         if kept is not None:
-            # a moment between two clocks is not the future; before the first transaction there is nothing to remove
-            moment = min(timestamptz_subtract(now, parse_interval(kept), session.timezone), now)
+            try:
+                # a moment between two clocks is not the future; before the first transaction there is nothing to remove
+                moment = min(timestamptz_subtract(now, parse_interval(kept), session.timezone), now)
+            except DatetimeFieldOverflow:  # longer than there are years
+                continue
             number = number_at(moment, state)
-            if _Trim(session, state, {table.id: number}).versions.get(table.id):
+            if number > state.horizons.get(table.id, 0) and _ended(state, table.id, number):
                 horizons[table.id] = number
     return horizons
+
+
+def _storages(state: State, table_id: int) -> set[int]:
+    return {table.storage for _, catalog in state.catalogs if (table := catalog.tables.get(table_id)) is not None}
+
+
+def _ended(state: State, table_id: int, horizon: int) -> int:
+    """How many versions of a table ended at or before a transaction."""
+    count = 0
+    for storage in _storages(state, table_id):
+        data = state.tables[storage]
+        count += sum(end <= horizon for leaf in data.past.leaves() for end in data.shape.versions.ends(leaf.keys))
+        if data.closed_at is not None and data.closed_at <= horizon:
+            count += data.live.count
+    return count
 
 
 class _Trim:
@@ -147,19 +171,7 @@ class _Trim:
         types = slot_types(state) if self.horizons else {}
         for table_id, horizon in self.horizons.items():
             self._kept[table_id] = self._alive(table_id, horizon, types)
-            self.versions[table_id] = self._ended(table_id, horizon)
-
-    def _storages(self, table_id: int) -> set[int]:
-        return {table.storage for _, catalog in self._state.catalogs if (table := catalog.tables.get(table_id)) is not None}
-
-    def _ended(self, table_id: int, horizon: int) -> int:
-        count = 0
-        for storage in self._storages(table_id):
-            data = self._state.tables[storage]
-            count += sum(end <= horizon for leaf in data.past.leaves() for end in data.shape.versions.ends(leaf.keys))
-            if data.closed_at is not None and data.closed_at <= horizon:
-                count += data.live.count
-        return count
+            self.versions[table_id] = _ended(state, table_id, horizon)
 
     def _alive(self, table_id: int, horizon: int, types: Mapping[int, Mapping[int, DataType]]) -> dict[int, list[RowsInserted]]:
         """The versions alive at the horizon, as inserts by the transaction that began them."""
@@ -207,7 +219,7 @@ class _Trim:
 
     def finish(self, state: State) -> Sequence[Event]:
         """The events of the transaction, on the trimmed state. Raises InternalError if that is not what it should be."""
-        trimmed = {storage for table_id in self.horizons for storage in self._storages(table_id)}
+        trimmed = {storage for table_id in self.horizons for storage in _storages(self._state, table_id)}
         for storage, data in self._state.tables.items():
             live, past = state.tables[storage].live.count, state.tables[storage].past.count
             if storage in trimmed:

@@ -311,7 +311,8 @@ class Files:
             self.rename(temporary, path)
         except BaseException:
             with contextlib.suppress(Error):
-                self.remove(temporary)
+                if self.exists(temporary):
+                    self.remove(temporary)
             raise
         self.sync_directory(os.path.dirname(path))
 
