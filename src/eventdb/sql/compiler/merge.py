@@ -11,11 +11,11 @@ from eventdb.model.schema import Table
 from eventdb.sql.compiler.prepare import _assigned, _guarded, _targets
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions.bound import Case, Column, Comparison, Constant, Expr, IsNull, Logical
+from eventdb.sql.expressions.conjuncts import conjuncts
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner import sources
 from eventdb.sql.planner.binder import Binder, settled
-from eventdb.sql.planner.conjuncts import conjuncts
 from eventdb.sql.planner.scope import NOTHING, FromItem, QueryScope
 from eventdb.sql.prepared import PreparedQuery
 

@@ -19,11 +19,11 @@ from eventdb.sql.environment import Environment, Execution
 from eventdb.sql.expressions import binder as expressions
 from eventdb.sql.expressions.bound import END, Column, Expr
 from eventdb.sql.expressions.compiler import compile_source
+from eventdb.sql.expressions.conjuncts import conjuncts
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner import sources
 from eventdb.sql.planner.binder import Binder, settled
-from eventdb.sql.planner.conjuncts import conjuncts
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.explain import explain
 from eventdb.sql.planner.planner import planned

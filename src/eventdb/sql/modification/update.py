@@ -18,6 +18,7 @@ from eventdb.sql.definition.queries import prepare_targets
 from eventdb.sql.definition.rows import Code, RowScope, bind, bind_assigned, has_columns, is_volatile, tuple_source
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import bound
+from eventdb.sql.expressions.conjuncts import conjuncts
 from eventdb.sql.modification.assignments import Assigned, default_of, resolve
 from eventdb.sql.modification.defaults import default_source
 from eventdb.sql.modification.effects import effects
@@ -45,12 +46,6 @@ class NoKey(Exception):
 
 
 # ---- by key
-
-
-def conjuncts(expr: bound.Expr) -> list[bound.Expr]:
-    if isinstance(expr, bound.Logical) and expr.operator == "and":
-        return [part for operand in expr.operands for part in conjuncts(operand)]
-    return [expr]
 
 
 def split_key(where: bound.Expr, table: Table) -> tuple[list[bound.Expr], list[bound.Expr]]:

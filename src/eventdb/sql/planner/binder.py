@@ -34,9 +34,9 @@ from eventdb.sql.expressions.bound import (
     SubqueryExpression,
     WindowCall,
 )
+from eventdb.sql.expressions.conjuncts import conjuncts
 from eventdb.sql.parser import ast
 from eventdb.sql.planner import grouping, sources
-from eventdb.sql.planner.conjuncts import conjuncts
 from eventdb.sql.planner.nodes import (
     BoundQuery,
     Common,

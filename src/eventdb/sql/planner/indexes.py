@@ -8,7 +8,8 @@ from functools import lru_cache
 from eventdb.model.catalog import Catalog
 from eventdb.model.record import Record
 from eventdb.model.schema import Index, Table
-from eventdb.sql.expressions.bound import Column, Comparison, Expr, InList, IsNull, Logical
+from eventdb.sql.expressions.bound import Column, Comparison, Expr, InList, IsNull
+from eventdb.sql.expressions.conjuncts import conjuncts
 from eventdb.sql.parser import ast, parse_expression
 from eventdb.sql.planner.walk import substitute
 
@@ -48,12 +49,6 @@ def parts(index: Index, table: Table, relation: int) -> list[Part]:
             target = _over(relation, table, column.expression)
         found.append(Part(target, column.descending, column.nulls_first))
     return found
-
-
-def conjuncts(expr: Expr) -> tuple[Expr, ...]:
-    if isinstance(expr, Logical) and expr.operator == "and":
-        return tuple(part for operand in expr.operands for part in conjuncts(operand))
-    return (expr,)
 
 
 def serves(index: Index, table: Table, relation: int, conditions: Sequence[Expr]) -> tuple[Expr, ...] | None:

@@ -261,7 +261,7 @@ def join(binder: Binder, node: ast.Join, scope: QueryScope, before: FromItem) ->
     if node.on is not None:
         both = combined(scope, left, right, "inner", (), node.position)
         inner = QueryScope(binder, binder.environment, scope.outer, both, commons=scope.commons)
-        from eventdb.sql.planner.conjuncts import conjuncts
+        from eventdb.sql.expressions.conjuncts import conjuncts
 
         conditions += conjuncts(binder.condition(node.on, inner, "JOIN/ON"))
     if flipped:

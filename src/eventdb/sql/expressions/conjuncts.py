@@ -11,7 +11,7 @@ from typing import Any
 
 from eventdb.model.datatype import BOOLEAN
 from eventdb.model.record import replace
-from eventdb.sql.expressions.bound import Comparison, Constant, Expr, InList, Logical, Parameter, RowComparison
+from eventdb.sql.expressions.bound import Comparison, Constant, Expr, InList, IsNull, IsTruth, Logical, Parameter, RowComparison
 
 _NEGATED: dict[str, Any] = {"=": "<>", "<>": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
@@ -31,10 +31,12 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
 
 
 def _negated(expr: Logical) -> tuple[Expr, ...]:
-    """NOT over a comparison as the opposite one, over OR as an AND, over NOT as what stands there."""
+    """NOT over a comparison or IS NULL as the opposite one, over OR as an AND, over NOT as what stands there."""
     (inner,) = expr.operands
     if isinstance(inner, Comparison) and inner.operator in _NEGATED:
         return (replace(inner, operator=_NEGATED[inner.operator]),)
+    if isinstance(inner, IsNull | IsTruth):
+        return (replace(inner, negated=not inner.negated),)
     if isinstance(inner, Logical) and inner.operator == "not":
         return conjuncts(inner.operands[0])
     if isinstance(inner, Logical) and inner.operator == "or":
