@@ -106,17 +106,13 @@ def ordered_rows(keys: Sequence[int | str], rows: Iterable[Any]) -> list[Paramet
         return [row if type(row) is tuple and len(row) == width else ordered(keys, row) for row in rows]
     if width < 2:
         return [ordered(keys, row) for row in rows]
-    pick = itemgetter(*keys)
-
-    def picked(row: Any) -> Parameters:
-        if type(row) is dict:
-            try:
-                return pick(row)  # type: ignore[no-any-return]
-            except KeyError:
-                pass  # `ordered` names it
-        return ordered(keys, row)
-
-    return [picked(row) for row in rows]
+    rows = list(rows)
+    if set(map(type, rows)) == {dict}:
+        try:
+            return list(map(itemgetter(*keys), rows))
+        except KeyError:
+            pass  # `ordered` names it
+    return [ordered(keys, row) for row in rows]
 
 
 def _were(count: int) -> str:
