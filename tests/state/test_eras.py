@@ -164,6 +164,21 @@ def test_eras_are_made_for_who_scans_twice(seed: int) -> None:
         naive.compare(state, number)
 
 
+def test_who_reads_a_little_makes_no_eras(wide: State) -> None:
+    """A scan that ends early, ordered or not, leaves things as they are; the first whole one asks for eras, the next one makes them."""
+    data = wide.tables[TABLE.storage]
+    data.eras = None
+    for _ in range(3):
+        next(iter(wide.table(TABLE, 5).unordered()))
+        next(iter(wide.table(TABLE, 5).batches()))
+        list(wide.table(TABLE, 5).batches(10, 12))
+        assert (data.eras, data.scanned) == (None, False)
+    first = rows_of(wide, 5)
+    assert (data.eras, data.scanned) == (None, True)
+    assert rows_of(wide, 5) == first
+    assert data.eras is not None
+
+
 def test_eras_begin_where_a_state_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a history from before, they serve the positions from the first change on."""
     monkeypatch.setattr(module, "LEAST", 4)

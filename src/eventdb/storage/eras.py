@@ -81,9 +81,9 @@ class Eras:
         for leaf in live.leaves():
             began.update(map(_start, leaf.vals))
         for ends, rows in past:
+            began.update(map(_start, rows))
             for end, row in zip(ends, rows, strict=True):
                 by_end[end].append(row)
-                began[row[0]] += 1
         cuts, ended = _cut(by_end, began)
         eras = cls(0)
         eras._open = ended

@@ -63,6 +63,7 @@ class PastTable(Reader):
         low, high = self._bounds(low, high)
         order = row_key(self._table)
         parts = self._in_order(low, high, low_open, high_open, reverse, order)
+        much = False
         for turn, rows in enumerate(parts, 1):
             yield self._padded(rows)
             if turn == _PATIENCE:
@@ -70,11 +71,14 @@ class PastTable(Reader):
                     high, high_open = order(rows[-1]), True
                 else:
                     low, low_open = order(rows[-1]), True
-                if self._much(low, high) and (eras := self._eras()) is not None:
+                much = self._much(low, high)
+                if much and (eras := self._eras()) is not None:
                     rest = self._sorted(eras, low, high, low_open, high_open, reverse, order)
                     for at in range(0, len(rest), BATCH):
                         yield self._padded(rest[at : at + BATCH])
                     return
+        if much:
+            self._data.scanned = True
 
     def _much(self, low: Key, high: Key) -> bool:
         """Whether so much lies between the bounds that a scan of the whole table is cheaper than a search for each row."""
@@ -136,17 +140,14 @@ class PastTable(Reader):
         for leaf in data.past.leaves():
             rows = leaf.vals  # first, for that loads a page
             yield alive(leaf.keys, rows, number)
+        data.scanned = True
 
     def _eras(self) -> Eras | None:
-        """The table's eras if they reach back so far. Who scans a second time without gets them made: that takes as long as a few scans."""
+        """The table's eras if they reach back so far. They are made when a second scan begins: it takes as long as a few scans without."""
         data = self._data
-        eras = data.eras
-        if eras is not None and self._number >= eras.since:
-            return eras
-        if data.scanned and self._unchanging:
-            return data.make_eras()
-        data.scanned = True
-        return None
+        if data.eras is not None and self._number >= data.eras.since:
+            return data.eras
+        return data.make_eras() if data.scanned and self._unchanging else None
 
     def _alive(self) -> Callable[[Sequence[Any], Sequence[Row], int], list[Row]]:
         data = self._data

@@ -161,7 +161,7 @@ class TableData:
         self._ended: list[Row] = []
         self._ended_count = 0
         self.scanned = False
-        """Whether its past was scanned without eras."""
+        """Whether its past was scanned to the end without eras."""
         self.checked = False
         """Whether `verify.check_state` has seen it."""
 
