@@ -220,3 +220,25 @@ def test_the_chain_in_memory() -> None:
     records[3] = replace(records[3], header=replace(records[3].header, previous=bytes(32)))
     assert [str(p) for p in connection.verify().problems] == ["log: transaction 4 does not continue the hash chain"]
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "DELETE FROM item WHERE price IS NULL; ALTER TABLE item ALTER COLUMN price SET NOT NULL",
+        "BEGIN; ALTER TABLE item DROP CONSTRAINT item_pkey; ALTER TABLE item ALTER COLUMN name TYPE VARCHAR(9); COMMIT",
+        "BEGIN; ALTER TABLE item DROP CONSTRAINT item_pkey; DROP TABLE item; COMMIT",
+    ],
+)
+def test_indexes_over_what_the_definition_was(work: str) -> None:
+    """Rows of before are held against the definition of before, and a storage that one transaction made and left is no problem."""
+    connection = eventdb.connect(":memory:", autocommit=True)
+    connection.executescript(
+        """CREATE TABLE item (id INTEGER PRIMARY KEY, price INTEGER, name TEXT); INSERT INTO item VALUES (1, 10, 'a'), (2, NULL, 'b');
+        CREATE INDEX item_name ON item (name); CREATE INDEX item_half ON item (id) WHERE id + coalesce(price, 0) > 0"""
+    )
+    if "SET NOT NULL" in work:
+        connection.execute("CREATE INDEX item_price ON item (id) WHERE price > 0")
+    connection.executescript(work)
+    connection.verify().raise_for_problems()
+    connection.close()

@@ -8,7 +8,7 @@ import pytest
 from properties.workload import Workload
 
 import eventdb
-from eventdb.engine.fork import sequences_at
+from eventdb.engine.sequences import values_at
 from eventdb.storage.recovery import apply_record
 from eventdb.storage.rewind import rewind
 from eventdb.storage.state import State
@@ -24,7 +24,7 @@ def check(connection: eventdb.Connection) -> int:
         replayed = apply_record(replayed, record)
         states.append(replayed)
     for number, expected in enumerate(states):
-        made = rewind(head, number, sequences_at(database.log, head, number))
+        made = rewind(head, number, values_at(database.log, head, number, head.catalog_at(number).sequences))
         found = list(differences(made, expected))
         assert not found, (number, found)
         # and it goes on from there as the one it is made from

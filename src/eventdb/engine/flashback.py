@@ -5,26 +5,29 @@ schema of today (columns by their ids, cast to their types of today; a column th
 happened since is removed: it stays in the history, and another FLASHBACK leads back to it.
 
 TO BEFORE DROP: the table is made again under its old id, with its columns, constraints, indexes, owned sequences and the rows that it had
-when it was dropped. Because the ids are the old ones its history goes on: FOR SYSTEM_TIME ALL shows versions from before the drop (ended
-by it) and since. Its rows are written to the log once more, and indexes get new ids, for those of the old ones end with their storage.
+when it was dropped, by an earlier transaction or by this one. Because the ids are the old ones its history goes on: FOR SYSTEM_TIME ALL
+shows versions from before the drop (ended by it) and since. Its rows are written to the log once more, and indexes get new ids, for those
+of the old ones end with their storage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from eventdb.engine.changes import after_event
 from eventdb.engine.conflicts import changed_keys, is_schema_event
 from eventdb.engine.define_rows import build_index, check_foreign_key
 from eventdb.engine.log_reading import Log
+from eventdb.engine.sequences import values_at
 from eventdb.engine.time_functions import Difference
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.undo_rows import Pair, Row, RowUndo, of_today
 from eventdb.errors import DuplicateTable, InvalidSchemaName, NotSupportedError, UndefinedColumn, UndefinedTable
 from eventdb.model.catalog import Catalog
-from eventdb.model.event import RowsInserted, SequenceAdvanced, SequenceCreated, TableCreated
+from eventdb.model.event import RowsInserted, SequenceAdvanced, SequenceCreated, TableCreated, TableDropped
 from eventdb.model.record import replace
-from eventdb.model.schema import TEMPORARY_SCHEMA, ForeignKey, Index, Table, Unique
+from eventdb.model.schema import TEMPORARY_SCHEMA, ForeignKey, Index, Sequence, Table, Unique
 from eventdb.sql.definition.names import creation_schema, find_table, spelled, split, unused
 from eventdb.sql.environment import Environment, SystemTable
 from eventdb.sql.modification.defaults import default_expression
@@ -35,8 +38,6 @@ if TYPE_CHECKING:
     from eventdb.engine.execution import Execution
 
 _LOG = SystemTable("eventdb", "flashback", ())
-_CHUNK = 256
-"""So many transactions are read at a time on the way back through the log."""
 
 
 def flashback(txn: Transaction, node: ast.FlashbackTable, moment: int | None, env: Environment, execution: Execution) -> int:
@@ -90,38 +91,57 @@ def _differing(txn: Transaction, table: Table, then: Table, moment: int, executi
 
 def before_drop(txn: Transaction, name: ast.QualifiedName, new_name: str | None, env: Environment, execution: Execution) -> int:
     """Bring back the table of that name that was dropped last; how many rows it has."""
-    table, dropped = last_dropped(txn, name, env)
-    return bring_back(txn, table, dropped, new_name, env, name.position)
+    table, before, dropped = last_dropped(txn, name, env)
+    count = bring_back(txn, table, before, dropped, new_name, env, name.position)
+    made = txn.catalog.tables[table.id]
+    for key in made.foreign_keys:
+        check_reference(txn, made, key, env, name.position)
+    return count
 
 
-def last_dropped(txn: Transaction, name: ast.QualifiedName, env: Environment) -> tuple[Table, int]:
-    """The table that had the name and was dropped last, and the transaction that dropped it. Raises UndefinedTable."""
+def last_dropped(txn: Transaction, name: ast.QualifiedName, env: Environment) -> tuple[Table, Catalog, int]:
+    """The table that had the name and was dropped last, the schema just before that, and the transaction that dropped it. Raises
+    UndefinedTable."""
     schema, last = split(name, env)
     schemas = (schema,) if schema is not None else env.search_path
     present = txn.catalog
-    at = txn.base.number
-    later = txn.catalog
-    while at >= 0:
-        catalog = txn.base.catalog_at(at)
+    for before, after, dropped in _schemas(txn):
         for candidate in schemas:
-            found = catalog.find(candidate, last)
-            if isinstance(found, Table) and found.id not in later.tables and found.id not in present.tables:
-                return found, later.version[0]
-        later, at = catalog, catalog.version[0] - 1
+            found = before.find(candidate, last)
+            if isinstance(found, Table) and found.id > 0 and found.id not in after.tables and found.id not in present.tables:
+                return found, before, dropped
     hint = None
     if any(present.find(s, last) is not None for s in schemas):
         hint = "It exists. To put its rows back: FLASHBACK TABLE … TO TRANSACTION n | TIMESTAMP x."
     raise UndefinedTable(f'no table "{spelled(name)}" was dropped', hint=hint).at(name.position, env.text)
 
 
-def bring_back(
-    txn: Transaction, table: Table, dropped: int, new_name: str | None, env: Environment, position: int = -1, at: int | None = None
-) -> int:
-    """Make a table again that transaction `dropped` has dropped; how many rows it has: those that went with it, or those of position `at`.
+def _schemas(txn: Transaction) -> Iterator[tuple[Catalog, Catalog, int]]:
+    """(schema before, schema after, transaction) of the changes of the schema that drop tables, the newest first: those of this transaction
+    one by one, then those of earlier ones."""
+    own, catalog = [], txn.base.catalog
+    for step, event in enumerate(txn.events):
+        following = after_event(catalog, (txn.number, step), event)
+        if isinstance(event, TableDropped):
+            own.append((catalog, following, txn.number))
+        catalog = following
+    yield from reversed(own)
+    after = txn.base.catalog
+    while (at := after.version[0]) > 0:
+        before = txn.base.catalog_at(at - 1)
+        yield before, after, at
+        after = before
 
-    Raises DuplicateTable, InvalidSchemaName, UndefinedTable (one that it refers to is gone), ForeignKeyViolation.
+
+def bring_back(
+    txn: Transaction, table: Table, before: Catalog, dropped: int, new_name: str | None, env: Environment, position: int = -1,
+    at: int | None = None,
+) -> int:  # fmt: skip
+    """Make a table again that transaction `dropped` has dropped, as `before` defines it; how many rows it has: those that went with it, or
+    those of position `at`. `check_reference` of its foreign keys is for the caller, when all is back.
+
+    Raises DuplicateTable, InvalidSchemaName, SnapshotTooOld (its rows were trimmed).
     """
-    before = txn.base.catalog_at(dropped - 1)
     name = new_name or table.name
     if table.schema not in txn.catalog.schemas:
         raise InvalidSchemaName(f'schema "{table.schema}" of table "{table.name}" does not exist').at(position, env.text)
@@ -131,9 +151,11 @@ def bring_back(
         raise DuplicateTable(f'relation "{name}" already exists', hint="Bring it back under another name: … RENAME TO name.").at(
             position, env.text
         )
-    _check_references(txn, table, env, position)
-    rows = [row[1 : table.width] for batch in txn.base.table(table, at).unordered() for row in batch]
-    _sequences_back(txn, before, table, dropped)
+    txn.base.check_horizon(table, dropped - 1)
+    rows = [row[1 : table.width] for batch in txn.present.table(table, at).unordered() for row in batch]
+    for sequence in before.sequences.values():
+        if sequence.owner is not None and sequence.owner[0] == table.id:
+            sequence_back(txn, sequence, dropped)
     made = _made(txn, before, replace(table, name=name))
     txn.apply(TableCreated(made[0]))
     _check_defaults(made[0], replace(env, catalog=txn.catalog), position)
@@ -141,24 +163,33 @@ def bring_back(
         txn.apply(RowsInserted(table.id, row_types(table), rows))
     for index in made[1]:
         build_index(txn, index)
-    for key in table.foreign_keys:
-        check_foreign_key(txn, txn.catalog.tables[table.id], key)
     return len(rows)
 
 
-def _check_references(txn: Transaction, table: Table, env: Environment, position: int) -> None:
-    """Raise where a foreign key of the table has nothing to refer to."""
-    for key in table.foreign_keys:
-        parent = table if key.referenced_table == table.id else txn.catalog.tables.get(key.referenced_table)
-        if parent is None:
-            raise UndefinedTable(
-                f'constraint "{key.name}" of table "{table.name}" refers to a table that does not exist', hint="Bring that one back first."
-            ).at(position, env.text)
-        unique = [set(u.columns) for u in parent.uniques]
-        if set(key.referenced_columns) not in unique and not _unique_index(txn.catalog, parent, key):
-            raise UndefinedColumn(
-                f'constraint "{key.name}" of table "{table.name}" refers to a key of table "{parent.name}" that is no longer there'
-            ).at(position, env.text)
+def sequence_back(txn: Transaction, sequence: Sequence, dropped: int) -> None:
+    """Make a sequence again that transaction `dropped` has dropped, where it stood, under its name or one that is free."""
+    taken = {name for schema, name in txn.catalog.names if schema == sequence.schema}
+    own = [event.value for event in txn.events if isinstance(event, SequenceAdvanced) and event.sequence_id == sequence.id]
+    last = own[-1] if own else values_at(txn.database.log, txn.base, min(dropped, txn.base.number), [sequence.id]).get(sequence.id)
+    txn.apply(SequenceCreated(replace(sequence, name=unused(sequence.name, taken))))
+    if last is not None:
+        txn.apply(SequenceAdvanced(sequence.id, last))
+
+
+def check_reference(txn: Transaction, table: Table, key: ForeignKey, env: Environment, position: int = -1) -> None:
+    """Hold a foreign key that came back against what it refers to. Raises UndefinedTable (that is gone), UndefinedColumn (its unique key
+    is), ForeignKeyViolation (a row is)."""
+    parent = txn.catalog.tables.get(key.referenced_table)
+    if parent is None:
+        raise UndefinedTable(
+            f'constraint "{key.name}" of table "{table.name}" refers to a table that does not exist', hint="Bring that one back first."
+        ).at(position, env.text)
+    unique = [set(u.columns) for u in parent.uniques]
+    if set(key.referenced_columns) not in unique and not _unique_index(txn.catalog, parent, key):
+        raise UndefinedColumn(
+            f'constraint "{key.name}" of table "{table.name}" refers to a key of table "{parent.name}" that is no longer there'
+        ).at(position, env.text)
+    check_foreign_key(txn, table, key)
 
 
 def _check_defaults(table: Table, env: Environment, position: int) -> None:
@@ -176,36 +207,6 @@ def _check_defaults(table: Table, env: Environment, position: int) -> None:
 def _unique_index(catalog: Catalog, parent: Table, key: ForeignKey) -> bool:
     wanted = set(key.referenced_columns)
     return any(i.unique and i.where is None and {c.column_id for c in i.columns} == wanted for i in catalog.indexes_of(parent.id))
-
-
-def _sequences_back(txn: Transaction, before: Catalog, table: Table, dropped: int) -> None:
-    """The sequences that the table owns, where they stood."""
-    for sequence in before.sequences.values():
-        if sequence.owner is not None and sequence.owner[0] == table.id:
-            taken = {name for schema, name in txn.catalog.names if schema == sequence.schema}
-            txn.apply(SequenceCreated(replace(sequence, name=unused(sequence.name, taken))))
-            last = last_value(txn, sequence.id, dropped)
-            if last is not None:
-                txn.apply(SequenceAdvanced(sequence.id, last))
-
-
-def last_value(txn: Transaction, sequence_id: int, dropped: int) -> int | None:
-    """The last value that a sequence gave out before transaction `dropped`: the state forgets it with the sequence, the log does not."""
-    from eventdb.storage.codec import decode_body
-
-    log, until = txn.database.log, dropped
-    while until >= log.first and sequence_id in txn.base.catalog_at(until - 1).sequences:
-        after = max(log.first - 1, until - _CHUNK)
-        found = None
-        for record in log.read(after, until):
-            if b"SequenceAdvanced" in record.body:
-                for event in decode_body(record.body):
-                    if type(event) is SequenceAdvanced and event.sequence_id == sequence_id:
-                        found = event.value
-        if found is not None:
-            return found
-        until = after
-    return None
 
 
 def _made(txn: Transaction, before: Catalog, table: Table) -> tuple[Table, list[Index]]:
@@ -228,4 +229,4 @@ def _made(txn: Transaction, before: Catalog, table: Table) -> tuple[Table, list[
     return replace(table, storage=storage, base_width=table.width, constraints=constraints), indexes
 
 
-__all__ = ["Row", "before_drop", "bring_back", "flashback", "last_dropped", "last_value"]
+__all__ = ["Row", "before_drop", "bring_back", "check_reference", "flashback", "last_dropped", "sequence_back"]

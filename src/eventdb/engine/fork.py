@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from eventdb.engine.database import MEMORY, Database, is_open, open_shared, register
+from eventdb.engine.sequences import values_at
 from eventdb.engine.temporal import moment_from_python
-from eventdb.model.event import SequenceAdvanced
-from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
-from eventdb.storage.log.base import EventLog
 from eventdb.storage.log.chain import genesis
 from eventdb.storage.log.fork import ForkLog
 from eventdb.storage.recovery import Report, replay
@@ -25,7 +22,6 @@ from eventdb.storage.rewind import rewind, size
 from eventdb.storage.snapshot import hash_at
 from eventdb.storage.state import State
 
-_BATCH = 256
 _ENTRIES_PER_TRANSACTION = 500
 """Applying a transaction costs about as much as looking at so many entries of trees in memory."""
 
@@ -81,30 +77,4 @@ def state_at(database: Database, number: int) -> State:
     if known is not None and (number - known.number) * _ENTRIES_PER_TRANSACTION <= size(head):
         return replay(known, database.log, number)
     since = (known.number, known.sequences) if known is not None else (0, {})
-    return rewind(head, number, sequences_at(database.log, head, number, *since))
-
-
-def sequences_at(log: EventLog, head: State, number: int, since: int = 0, values: Mapping[int, int | None] | None = None) -> dict[int, Any]:
-    """The values of all sequences after transaction `number`: looked for in the log backwards from there, as far as it takes.
-
-    `values`: what they were after transaction `since`. Where the log no longer has it, a sequence keeps the value of `head`: that one was
-    given out later, so it does no harm.
-    """
-    wanted = set(head.catalog_at(number).sequences)
-    found: dict[int, Any] = {}
-    first = log.first - 1
-    until = number
-    while wanted and until > max(since, first):
-        after = max(until - _BATCH, since, first)
-        for record in reversed(list(log.read(after, until))):
-            for event in reversed(decode_body(record.body)):
-                if type(event) is SequenceAdvanced and event.sequence_id in wanted:
-                    wanted.remove(event.sequence_id)
-                    found[event.sequence_id] = event.value
-        wanted &= head.catalog_at(after).sequences.keys()
-        until = after
-    if wanted:
-        rest = head.sequences if until > since else values or {}
-        found.update((i, rest[i]) for i in wanted if i in rest)
-    return found
-
+    return rewind(head, number, values_at(database.log, head, number, head.catalog_at(number).sequences, *since))

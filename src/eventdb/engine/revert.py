@@ -6,9 +6,11 @@ reverting is itself a transaction like any other, and reverting that one brings 
 
 Schema. What n created is dropped, if nobody touched it since and nothing depends on it. What n dropped is made again (see `flashback` for
 tables). A definition that n changed becomes the one before, if it is still as n left it; a column that n added goes only if no later
-transaction wrote the table, a table that n rewrote gets its old rows only then too.
+transaction wrote the table, a table that n rewrote gets its old rows only then too. What the old definitions ask of rows is checked when
+all is back: n may have changed both so that neither half of it can be undone by itself.
 
-Values that n took of sequences stay taken, and the positions of subscriptions that it moved stay where they are.
+Values that n took of sequences stay taken; a sequence that it set back goes on behind what it had given out before. Subscriptions stay as
+they are. What removed values for good (ERASE, DELETE HISTORY) cannot be reverted.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.conflicts import changed_keys
 from eventdb.engine.define_rows import build_index, check_foreign_key, check_not_null, check_rows, relaid
-from eventdb.engine.flashback import bring_back, last_value
+from eventdb.engine.flashback import bring_back, check_reference, sequence_back
+from eventdb.engine.sequences import beyond, values_at
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.undo_rows import Pair, RowUndo, of_today, same
-from eventdb.errors import DependentObjectsStillExist, DuplicateTable, InvalidParameterValue, RevertConflict
+from eventdb.errors import DependentObjectsStillExist, DuplicateTable, InvalidParameterValue, NotSupportedError, RevertConflict
 from eventdb.model.event import (
+    BodiesRewritten,
     IndexCreated,
     IndexDropped,
     SchemaCreated,
@@ -57,14 +61,19 @@ def revert(txn: Transaction, number: int, env: Environment, execution: Execution
     if not 1 <= number <= txn.base.number:
         raise InvalidParameterValue(f"there is no transaction {number}: the database stands at transaction {txn.base.number}")
     (record,) = txn.database.log.read(number - 1, number)
+    events = decode_body(record.body)
+    if any(isinstance(event, BodiesRewritten) for event in events):
+        raise NotSupportedError(f"cannot revert transaction {number}: what it removed from the past is gone for good")
     work = _Revert(txn, number, env, execution)
     work.schema_back()
     undo = RowUndo(txn, execution)
-    for table, pairs in work.rows(decode_body(record.body)):
+    for table, pairs in work.rows(events):
         undo.put(table, pairs)
-    work.indexes_and_views_back()
+    work.rest_back()
     work.schemas_away()
+    work.sequences_on(events)
     undo.check()
+    work.check()
     return undo.count + work.restored
 
 
@@ -78,7 +87,12 @@ class _Revert:
         self._after = txn.base.catalog_at(number)
         self.restored = 0
         """Rows of tables that came back."""
-        self._created_ids = self._after.tables.keys() - self._before.tables.keys()
+        self._references: dict[int, list[ForeignKey]] = {}
+        """Foreign keys that come back, by table: at last, for they need the unique keys that they refer to."""
+        self._not_null: dict[int, set[int]] = {}
+        """Columns that are not to be NULL again, by table: at last, for until then there may be rows with NULL."""
+        self._altered: list[tuple[int, Table]] = []
+        """Tables that got their old definitions, and the ones they had until now."""
 
     # ---- conflicts
 
@@ -143,6 +157,8 @@ class _Revert:
                 continue
             if now is None:
                 raise self._conflict(f'table "{after.name}" was dropped', self._changed_at(after))
+            if not all(i in before.by_id and i in after.by_id for i in now.key):
+                raise self._conflict(f'the key of table "{after.name}" was changed', self._changed_at(after))
             one, other = (of_today(then, now, self._execution, lambda column: column.missing) for then in (before, after))
             present, key_of = txn.reader.table(now), key_function(now)
             pairs: list[Pair] = []
@@ -173,10 +189,15 @@ class _Revert:
     # ---- schema
 
     def schema_back(self) -> None:
-        """What was created goes, what was dropped comes back, what was altered is as before. Only indexes and views that were dropped, and
-        schemas that were made, wait until the rows are dealt with."""
+        """What was created goes, what was altered is as before, what was dropped comes back. Only indexes and views that were dropped,
+        foreign keys, and schemas that were made, wait until the rows are dealt with."""
         txn = self._txn
         self._schemas_back()
+        altered = [table for table in self._gone_or_changed("tables") if table.id in self._after.tables]
+        for kind in ("tables", "indexes", "sequences"):
+            for item in self._gone_or_changed(kind):
+                if item.id in getattr(self._after, kind) and (kind != "indexes" or item.id in txn.catalog.indexes):
+                    self._unchanged(item)
         for view in self._gone_or_changed("views"):
             if view.id in self._after.views:
                 self._view_away(view)
@@ -185,26 +206,26 @@ class _Revert:
         for index in self._created("indexes"):
             if not index.constraint and index.table_id in self._before.tables:
                 self._remove(index)
-        for sequence in self._gone_or_changed("sequences"):
-            self._sequence_back(sequence)
-        altered = [table for table in self._gone_or_changed("tables") if table.id in self._after.tables]
-        for table in altered:
-            if table.id not in txn.catalog.tables:
-                raise self._conflict(f'table "{table.name}" was dropped', self._changed_at(table))
-            self._unchanged(table)
         self._remove_created()
-        dropped = [table for table in self._gone_or_changed("tables") if table.id not in self._after.tables]
-        for table in _parents_first(dropped):
-            if table.id in txn.catalog.tables:
-                raise self._conflict(f'table "{table.name}" was brought back', self._changed_at(table))
-            self.restored += bring_back(txn, table, self._number, None, self._env, at=self._number - 1)
         for table in altered:
             self._table_back(table)
+        for sequence in self._gone_or_changed("sequences"):
+            self._sequence_back(sequence)
         for index in self._gone_or_changed("indexes"):
             if index.id in self._after.indexes and index.id in txn.catalog.indexes:
-                self._unchanged(index)
                 self._free(index)
                 txn.apply(IndexCreated(index))
+        for table in _parents_first([table for table in self._gone_or_changed("tables") if table.id not in self._after.tables]):
+            self._made_again(table)
+
+    def _made_again(self, table: Table) -> None:
+        """A table that the transaction dropped, without its foreign keys."""
+        if table.id in self._txn.catalog.tables:
+            raise self._conflict(f'table "{table.name}" was brought back', self._changed_at(table))
+        self._free(table)
+        self._references[table.id] = list(table.foreign_keys)
+        bare = replace(table, constraints=tuple(c for c in table.constraints if not isinstance(c, ForeignKey)))
+        self.restored += bring_back(self._txn, bare, self._before, self._number, None, self._env, at=self._number - 1)
 
     def _schemas_back(self) -> None:
         txn = self._txn
@@ -216,8 +237,6 @@ class _Revert:
     def _view_away(self, view: View) -> None:
         """A view that the transaction replaced goes for now."""
         txn = self._txn
-        if view.id not in txn.catalog.views:
-            raise self._conflict(f'view "{view.name}" was dropped', self._changed_at(view))
         self._unchanged(view)
         others = dependent_views(txn.catalog, view.id)
         if others and view.columns != self._after.views[view.id].columns:
@@ -226,16 +245,19 @@ class _Revert:
 
     def _gone_or_changed(self, kind: str) -> list[Any]:
         before, after = getattr(self._before, kind), getattr(self._after, kind)
-        return [item for item in before.values() if after.get(item.id) != item]
+        return [item for item in before.values() if item.schema != SYSTEM_SCHEMA and after.get(item.id) != item]
 
     def _created(self, kind: str) -> list[Any]:
         before, after = getattr(self._before, kind), getattr(self._after, kind)
-        return [item for item in after.values() if item.id not in before]
+        return [item for item in after.values() if item.schema != SYSTEM_SCHEMA and item.id not in before]
 
     def _unchanged(self, item: Relation) -> None:
         """Raise where an object is no longer as the transaction left it."""
         kind = _FIELDS[type(item)]
-        if getattr(self._txn.catalog, kind).get(item.id) != getattr(self._after, kind).get(item.id):
+        now = getattr(self._txn.catalog, kind).get(item.id)
+        if now is None:
+            raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was dropped', self._changed_at(item))
+        if now != getattr(self._after, kind).get(item.id):
             raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was changed', self._changed_at(item))
 
     def _remove(self, item: Relation) -> None:
@@ -271,21 +293,37 @@ class _Revert:
     def _sequence_back(self, sequence: Sequence) -> None:
         txn = self._txn
         if sequence.id in self._after.sequences:
-            self._unchanged(sequence)
+            self._free(sequence)
             txn.apply(SequenceCreated(sequence))
             return
         if sequence.owner is not None and sequence.owner[0] not in self._after.tables:
             return  # comes back with its table
         self._free(sequence)
-        txn.apply(SequenceCreated(sequence))
-        last = last_value(txn, sequence.id, self._number)
-        if last is not None:
-            txn.apply(SequenceAdvanced(sequence.id, last))
+        sequence_back(txn, sequence, self._number)
+
+    def sequences_on(self, events: list[Any]) -> None:
+        """Sequences that the transaction set back go on where they were before, so that nothing is given out twice."""
+        txn = self._txn
+        moved = {event.sequence_id for event in events if isinstance(event, SequenceAdvanced)}
+        known = moved & self._before.sequences.keys() & txn.catalog.sequences.keys()
+        for i, value in values_at(txn.database.log, txn.base, self._number - 1, known).items():
+            if beyond(txn.catalog.sequences[i], value, txn.present.sequence_value(i)):
+                txn.apply(SequenceAdvanced(i, value))
 
     def _free(self, item: Relation) -> None:
-        found = self._txn.catalog.find(item.schema, item.name)
-        if found is not None and found.id != item.id:
+        """Make sure that an object can have its name. What the transaction itself called so steps aside: its own name is to come."""
+        txn = self._txn
+        found = txn.catalog.find(item.schema, item.name)
+        if found is None or found.id == item.id:
+            return
+        kind = _FIELDS[type(found)]
+        was = getattr(self._before, kind).get(found.id)
+        if was is None or (was.schema, was.name) == (found.schema, found.name) or getattr(self._after, kind).get(found.id) != found:
             raise DuplicateTable(f'cannot revert transaction {self._number}: relation "{item.name}" already exists')
+        taken = {name for schema, name in txn.catalog.names if schema == found.schema}
+        aside: Any = replace(found, name=unused(f"{found.name}_aside", taken))
+        defined: dict[type, Any] = {Table: TableAltered, Index: IndexCreated, Sequence: SequenceCreated}
+        txn.apply(defined[type(aside)](aside))
 
     def _table_back(self, before: Table) -> None:
         """A table that the transaction altered gets its old definition."""
@@ -303,21 +341,27 @@ class _Revert:
         for index in txn.catalog.indexes_of(now.id):
             if index.id not in self._before.indexes and (index.constraint or index.id in self._after.indexes):
                 txn.apply(IndexDropped(index.id))
-        constraints = self._constraints(before)
+        constraints = self._constraints(before, now)
         if before.storage == after.storage:
-            wanted = replace(before, width=now.width, next_column_id=now.next_column_id, constraints=constraints)
+            late = {c.id for c in before.columns if not c.nullable and c.id in now.by_id and now.by_id[c.id].nullable}
+            self._not_null[before.id] = late
+            columns = tuple(replace(c, nullable=True) if c.id in late else c for c in before.columns)
+            wanted = replace(before, columns=columns, width=now.width, next_column_id=now.next_column_id, constraints=constraints)
             txn.apply(TableAltered(wanted))
         else:
             moved = relaid(replace(before, next_column_id=now.next_column_id, constraints=constraints), txn.catalog.next_id)
             slots = [before.by_id[column.id].slot for column in moved.columns]
             rows = [tuple([row[slot] for slot in slots]) for batch in txn.base.table(before, self._number - 1).unordered() for row in batch]
             txn.apply(TableRewritten(moved, row_types(moved), rows))
-        self._check(txn.catalog.tables[before.id], now)
+        self._altered.append((before.id, now))
 
-    def _constraints(self, before: Table) -> tuple[Any, ...]:
-        """The old constraints. A unique key whose index is gone waits for its new one."""
+    def _constraints(self, before: Table, now: Table) -> tuple[Any, ...]:
+        """The old constraints. A unique key whose index is gone waits for its new one, a foreign key that is gone for those."""
         present = self._txn.catalog.indexes
-        return tuple(c for c in before.constraints if not isinstance(c, Unique) or c.index_id is None or c.index_id in present)
+        waiting = self._references[before.id] = [key for key in before.foreign_keys if key not in now.constraints]
+        return tuple(
+            c for c in before.constraints if c not in waiting and (not isinstance(c, Unique) or c.index_id is None or c.index_id in present)
+        )
 
     def _refuse_dependents(self, before: Table, now: Table) -> None:
         """Raise where something made later uses a column whose name changes or that goes."""
@@ -339,26 +383,40 @@ class _Revert:
         keys = [set(u.columns) for u in before.uniques] + [{c.column_id for c in index.columns} for index in staying]
         for child in catalog.referencing(now.id):
             for key in child.foreign_keys:
-                if key.referenced_table == now.id and set(key.referenced_columns) not in keys and child.id not in self._created_ids:
+                if key.referenced_table == now.id and set(key.referenced_columns) not in keys and not self._added(child, key):
                     raise DependentObjectsStillExist(f'{unable}: constraint "{key.name}" of table "{child.name}" needs a key that it added')
 
-    def _check(self, table: Table, now: Table) -> None:
-        """Hold the rows that there are against what the old definition asks for and the one until now did not."""
-        txn = self._txn
-        env = replace(self._env, catalog=txn.catalog)
-        for column in table.visible:
-            known = now.by_id.get(column.id)
-            if not column.nullable and (known is None or known.nullable):
-                check_not_null(txn, table, column)
-        for constraint in table.constraints:
-            if constraint not in now.constraints:
-                if isinstance(constraint, Check):
-                    check_rows(txn, table, constraint, env, self._execution)
-                elif isinstance(constraint, ForeignKey):
-                    check_foreign_key(txn, table, constraint)
+    def _added(self, child: Table, key: ForeignKey) -> bool:
+        """Whether it was this transaction that made a foreign key, which so goes too."""
+        before, after = self._before.tables.get(child.id), self._after.tables.get(child.id)
+        return after is not None and key in after.foreign_keys and (before is None or key not in before.foreign_keys)
 
-    def indexes_and_views_back(self) -> None:
-        """Indexes and views that the transaction dropped or changed."""
+    def check(self) -> None:
+        """Hold the rows that there are now against what the old definitions ask for and those until now did not; all rows of tables that
+        came back or were rewritten against what refers to what."""
+        txn = self._txn
+        catalog = txn.catalog
+        env = replace(self._env, catalog=catalog)
+        for table_id, until_now in self._altered:
+            table = catalog.tables[table_id]
+            for column in table.visible:
+                known = until_now.by_id.get(column.id)
+                if not column.nullable and (known is None or known.nullable):
+                    check_not_null(txn, table, column)
+            for constraint in table.constraints:
+                if isinstance(constraint, Check) and constraint not in until_now.constraints:
+                    check_rows(txn, table, constraint, env, self._execution)
+            if table.storage != until_now.storage:
+                for child in (table, *catalog.referencing(table_id)):
+                    for key in child.foreign_keys:
+                        if child is table or key.referenced_table == table_id:
+                            check_foreign_key(txn, child, key)
+        for table_id, keys in self._references.items():
+            for key in keys:
+                check_reference(txn, catalog.tables[table_id], key, env)
+
+    def rest_back(self) -> None:
+        """Indexes and views that the transaction dropped or changed, and what of definitions had to wait for those or for rows."""
         txn = self._txn
         for index in self._gone_or_changed("indexes"):
             table = txn.catalog.tables.get(index.table_id)
@@ -372,6 +430,12 @@ class _Revert:
                 table = txn.catalog.tables[table.id]
                 restored = replace(unique, index_id=made.id, name=made.name)
                 txn.apply(TableAltered(replace(table, constraints=(*table.constraints, restored))))
+        for table_id, keys in self._references.items():
+            late = self._not_null.get(table_id, set())
+            if keys or late:
+                table = txn.catalog.tables[table_id]
+                columns = tuple(replace(c, nullable=False) if c.id in late else c for c in table.columns)
+                txn.apply(TableAltered(replace(table, columns=columns, constraints=(*table.constraints, *keys))))
         for view in _bases_first(self._gone_or_changed("views")):
             self._free(view)
             txn.apply(ViewCreated(view))

@@ -1,12 +1,24 @@
 """Sequence values and hidden row ids, given out by one allocator for all transactions of a process, so that concurrent inserts do not
-collide. Values that a rolled back transaction took are lost, as in PostgreSQL; the log learns a value when its transaction commits."""
+collide. Values that a rolled back transaction took are lost, as in PostgreSQL; the log learns a value when its transaction commits. What a
+sequence stood at in the past, only the log knows."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from eventdb.errors import SequenceLimitExceeded
+from eventdb.model.event import SequenceAdvanced
 from eventdb.model.schema import Sequence
+from eventdb.storage.codec import decode_body
+from eventdb.storage.log.base import EventLog
+
+if TYPE_CHECKING:
+    from eventdb.storage.state import State
+
+_BATCH = 256
+"""So many transactions are read at a time on the way back through the log."""
 
 
 def values_after(sequence: Sequence, last: int | None, count: int) -> list[int]:
@@ -34,6 +46,31 @@ def beyond(sequence: Sequence, value: int | None, other: int | None) -> bool:
     if value is None or other is None:
         return other is None and value is not None
     return value > other if sequence.increment > 0 else value < other
+
+
+def values_at(
+    log: EventLog, state: State, number: int, wanted: Iterable[int], since: int = 0, values: Mapping[int, int | None] | None = None
+) -> dict[int, int | None]:
+    """What these sequences (by id) stood at after transaction `number`, or when that dropped them: looked for in the log backwards, as far
+    as it takes. Those that had given out nothing are left out.
+
+    `state`: any that has the transaction. `values`: what they were after transaction `since`. Where the log no longer has it, a sequence
+    keeps the value of `state`: that one was given out later, so it does no harm.
+    """
+    missing, found = set(wanted), dict[int, int | None]()
+    begin = max(since, log.first - 1)
+    until = number
+    while missing and until > begin:
+        after = max(until - _BATCH, begin)
+        for record in reversed([record for record in log.read(after, until) if b"SequenceAdvanced" in record.body]):
+            for event in reversed(decode_body(record.body)):
+                if type(event) is SequenceAdvanced and event.sequence_id in missing:
+                    missing.remove(event.sequence_id)
+                    found[event.sequence_id] = event.value
+        missing &= state.catalog_at(after).sequences.keys()
+        until = after
+    rest = state.sequences if begin > since else values or {}
+    return found | {i: rest[i] for i in missing if i in rest}
 
 
 class Allocators:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from eventdb.errors import DataCorrupted, Error
+from eventdb.model.record import replace
 from eventdb.model.schema import Index
 from eventdb.model.value import NAN_KEY
 from eventdb.storage import btree
@@ -428,7 +429,9 @@ def _check_history(state: State, data: TableData, index: IndexData, report: Repo
     definition, shape = _definition(state, data, index)
     if definition is None:
         return
-    rule = EntryRule(shape.table, definition, state.index_keys)
+    # a column that must not be NULL now may have been it then
+    table = replace(shape.table, columns=tuple(replace(column, nullable=True) for column in shape.table.columns))
+    rule = EntryRule(table, definition, state.index_keys)
     wanted: dict[Entry, list[Interval]] = {}
     kept: dict[Entry, list[Interval]] = {}
     for version, row in _items(data.past):
@@ -459,7 +462,7 @@ def _definition(state: State, data: TableData, index: IndexData) -> tuple[Index 
         return state.catalog.indexes.get(index.id), data.shape
     catalog = state.catalog_at(end - 1)
     definition = catalog.indexes.get(index.id)
-    if definition is None:
+    if definition is None or index.created_at >= end:
         return None, data.shape
     return definition, Shape(catalog.tables[definition.table_id], (), None)
 

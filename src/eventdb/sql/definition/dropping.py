@@ -52,7 +52,7 @@ def removal(found: Relation, env: Environment, cascade: bool, position: int, goi
         case Index():
             return _index_removal(found, env, position)
         case Sequence():
-            return _sequence_removal(found, env, cascade, position)
+            return _sequence_removal(found, env, cascade, position, going)
     events: list[Event] = []
     dependents = dependent_views(catalog, found.id)
     in_the_way = [f"view {v.name} depends on {KINDS[type(found)]} {found.name}" for v in dependents if v.id not in going]
@@ -118,12 +118,12 @@ def _another(catalog: Catalog, index: Index) -> bool:
     )
 
 
-def _sequence_removal(sequence: Sequence, env: Environment, cascade: bool, position: int) -> list[Event]:
+def _sequence_removal(sequence: Sequence, env: Environment, cascade: bool, position: int, going: set[int]) -> list[Event]:
     events: list[Event] = []
     named = (sequence.schema, sequence.name)
     users = [
         (t, c) for t in env.catalog.tables.values() for c in t.columns
-        if c.sequence_id == sequence.id or (c.sequence_id is None and named in sequences_mentioned(c.default))
+        if t.id not in going and (c.sequence_id == sequence.id or (c.sequence_id is None and named in sequences_mentioned(c.default)))
     ]  # fmt: skip
     for table, column in users:
         if column.identity is not None:
@@ -134,9 +134,9 @@ def _sequence_removal(sequence: Sequence, env: Environment, cascade: bool, posit
         if not cascade:
             text = f"default value for column {column.name} of table {table.name} depends on sequence {sequence.name}"
             refuse(f"sequence {sequence.name}", [text], env, position)
-    going = {(table.id, column.id) for table, column in users}
+    using = {(table.id, column.id) for table, column in users}
     for table in {table.id: table for table, _ in users}.values():
-        columns = tuple(replace(c, default=None, sequence_id=None) if (table.id, c.id) in going else c for c in table.columns)
+        columns = tuple(replace(c, default=None, sequence_id=None) if (table.id, c.id) in using else c for c in table.columns)
         events.append(TableAltered(replace(table, columns=columns)))
     return [*events, SequenceDropped(sequence.id)]
 
