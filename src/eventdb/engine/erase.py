@@ -11,7 +11,7 @@ what is left of a body that had nothing else is an empty one. Blanked values ins
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import constraints
@@ -223,16 +223,19 @@ class _Erasure:
 
     def _removed(self, state: State, table: Table) -> int:
         """How many versions of a table go; they are counted in the old state, for comparison."""
-        versions = 0
+        keys: dict[int, set[Any]] = {}
+        for storage, key, _ in self.gone.places():
+            keys.setdefault(storage, set()).add(key)
+        total, place_at = 0, self._identities.place_at
         for storage in AllVersions(self._state, table).storages:
-            data, parts = self._state.tables[storage], self._state.tables[storage].shape.versions.parts
-            place_at = self._identities.place_at
-            self._live[storage] = sum(place_at(storage, k, r[0]) in self.gone for k, r in _items(data.live))
-            self._past[storage] = sum(place_at(storage, parts(v)[0], r[0]) in self.gone for v, r in _items(data.past))
-            versions += self._live[storage] + self._past[storage]
-        return versions
-
-
-def _items(tree: Any) -> Iterator[tuple[Any, Any]]:
-    for leaf in tree.leaves():
-        yield from zip(leaf.keys, leaf.vals, strict=True)
+            data = self._state.tables[storage]
+            bound = data.shape.versions.bound
+            for key in keys.get(storage, ()):
+                row = data.live.get(key)
+                live = int(row is not None and place_at(storage, key, row[0]) in self.gone)
+                rows = data.past.between(bound(key, False), bound(key, True))[1]
+                past = sum(place_at(storage, key, version[0]) in self.gone for version in rows)
+                self._live[storage] = self._live.get(storage, 0) + live
+                self._past[storage] = self._past.get(storage, 0) + past
+                total += live + past
+        return total
