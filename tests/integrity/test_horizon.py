@@ -17,7 +17,7 @@ from eventdb.storage.log.merkle import tree_of
 
 def log_of(path: Path, count: int = 12) -> tuple[bytes, bytes]:
     """A log with three transactions a segment; its root, and that over the first six."""
-    log = DirectoryLog(path, segment_size=500)
+    log = DirectoryLog(path, segment_size=450)
     for _ in range(count):
         log.append([Proposal(os.urandom(16), b"\x80" * 10, 0)], log.head, "none")
     tree = tree_of(log)
