@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from eventdb.engine.transaction import Transaction
-from eventdb.engine.write import Parameters, WriteResult, _apply_delete, _apply_pairs, _changed_beside, check_insert
+from eventdb.engine.write import apply_delete, check_insert
 from eventdb.engine.write_cascade import Pairs, replaced
+from eventdb.engine.write_update import apply_pairs
+from eventdb.engine.written import Parameters, WriteResult, changed_beside
 from eventdb.errors import CardinalityViolation
 from eventdb.model.event import RowsInserted
 from eventdb.sql.environment import Execution
@@ -36,12 +38,12 @@ def merge(txn: Transaction, prepared: PreparedMerge, cx: Execution, p: Parameter
     mark = txn.mark()
     try:
         if taken.deleted:
-            _apply_delete(txn, prepared.delete, taken.deleted, cx)
+            apply_delete(txn, prepared.delete, taken.deleted, cx)
         pairs = taken.pairs
         if taken.deleted:  # what a cascade has taken along is no longer there to be changed
             pairs = [pair for pair in pairs if txn.editor.row(prepared.table, prepared.key_of(pair[0])) is not None]
         if pairs:
-            _apply_pairs(txn, prepared.table, prepared.slots, pairs, prepared.changes, cx, txn.take)
+            apply_pairs(txn, prepared.table, prepared.slots, pairs, prepared.changes, cx, txn.take)
         if taken.inserted:
             check_insert(txn, prepared.insert, taken.inserted)
             txn.apply(RowsInserted(prepared.table.id, prepared.insert.types, taken.inserted))
@@ -68,7 +70,7 @@ def _decided(txn: Transaction, prepared: PreparedMerge, cx: Execution, p: Parame
             continue
         old = row[0]
         key = prepared.key_of(old)
-        if key in taken.seen or (cx.made is not None and _changed_beside(txn, prepared.table, key, old)):
+        if key in taken.seen or (cx.made is not None and changed_beside(txn, prepared.table, key, old)):
             raise CardinalityViolation(
                 "MERGE command cannot affect row a second time", hint="Ensure that not more than one source row matches any one target row."
             )

@@ -8,7 +8,7 @@ from eventdb.engine import write
 from eventdb.engine.conflicts import RecordingReader
 from eventdb.engine.execution import Execution
 from eventdb.engine.transaction import Transaction
-from eventdb.engine.write import Parameters, WriteResult
+from eventdb.engine.written import Parameters, WriteResult
 from eventdb.sql.modification.insert import fetched
 from eventdb.sql.modification.with_writes import PreparedWith
 from eventdb.sql.prepared import PreparedQuery

@@ -24,6 +24,7 @@ from eventdb.sql.compiler.steps import Count, For, If, Let, Step, Steps, clauses
 from eventdb.sql.environment import Wanted
 from eventdb.sql.expressions import compiler as expressions
 from eventdb.sql.expressions.bound import END, Column, Expr, SubqueryExpression
+from eventdb.sql.expressions.sources import SourceEmitter, is_simple
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner.walk import columns, everything, free, is_volatile, visible
 
@@ -38,7 +39,7 @@ def places(item: Any) -> Need:
     return frozenset((c.relation, c.ordinal) for c in columns(item))
 
 
-class Generator(expressions.SourceEmitter):
+class Generator(SourceEmitter):
     """Writes one function. `counters`: number for each plan node to be counted, for EXPLAIN ANALYZE."""
 
     def __init__(self, analyze: bool = False) -> None:
@@ -337,7 +338,7 @@ class Generator(expressions.SourceEmitter):
             for expr in key:
                 source = self.value(expr)
                 if expr.nullable:
-                    if not expressions.is_simple(source):
+                    if not is_simple(source):
                         name = f"key{self.number()}"
                         steps.append(Let(name, source))
                         source = name

@@ -16,6 +16,7 @@ from eventdb.model.datatype import DataType
 from eventdb.model.schema import Column, Table
 from eventdb.sql.environment import Environment
 from eventdb.sql.expressions import binder, bound, compiler
+from eventdb.sql.expressions.sources import SourceEmitter
 from eventdb.sql.parser import ast
 
 
@@ -128,7 +129,7 @@ def column_slots(expr: bound.Expr, relation: int = 0) -> set[int]:
     return {e.ordinal for e in walk(expr) if isinstance(e, bound.Column) and e.relation == relation}
 
 
-class Code(compiler.SourceEmitter):
+class Code(SourceEmitter):
     """The source of one generated function. `places[relation]` makes the source of a column of that relation from its ordinal."""
 
     def __init__(self) -> None:

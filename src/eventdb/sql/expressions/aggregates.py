@@ -30,7 +30,7 @@ from typing import Any
 
 from eventdb.model.datatype import DataType
 from eventdb.model.record import Record, field
-from eventdb.sql.expressions import compiler
+from eventdb.sql.expressions import compiler, sources
 from eventdb.sql.expressions.bound import Aggregate, Expr, OrderKey
 
 Step = Callable[[Sequence[str], Sequence[str]], list[str]]
@@ -87,7 +87,7 @@ class Accumulator(Record):
     final: Callable[[Sequence[str]], str]
 
 
-def accumulator(aggregate: Aggregate, emitter: compiler.Emitter) -> Accumulator:
+def accumulator(aggregate: Aggregate, emitter: sources.Emitter) -> Accumulator:
     """What to write into a loop for `aggregate`; its arguments are compiled with `emitter`."""
     function = aggregate.function
     for name, item in function.globals:
@@ -105,12 +105,12 @@ def accumulator(aggregate: Aggregate, emitter: compiler.Emitter) -> Accumulator:
     return Accumulator(function.initial, step, function.final)
 
 
-def _arguments(exprs: Sequence[Expr], strict: bool, emitter: compiler.Emitter) -> tuple[list[str], list[str], list[str]]:
+def _arguments(exprs: Sequence[Expr], strict: bool, emitter: sources.Emitter) -> tuple[list[str], list[str], list[str]]:
     """(assignments, names, tests that the row counts) for an aggregate's arguments."""
     prepare, names, guards = [], [], []
     for expr in exprs:
         source = compiler.value(expr, emitter)
-        if not compiler.is_simple(source) and not source.isdigit():
+        if not sources.is_simple(source) and not source.isdigit():
             name = emitter.temporary()
             prepare.append(f"{name} = {source}")
             source = name
@@ -120,7 +120,7 @@ def _arguments(exprs: Sequence[Expr], strict: bool, emitter: compiler.Emitter) -
     return prepare, names, guards
 
 
-def _guarded(aggregate: Aggregate, emitter: compiler.Emitter, prepare: list[str], guards: list[str], body: list[str]) -> list[str]:
+def _guarded(aggregate: Aggregate, emitter: sources.Emitter, prepare: list[str], guards: list[str], body: list[str]) -> list[str]:
     if guards:
         body = [f"if {' and '.join(guards)}:", *(f" {line}" for line in body)]
     lines = [*prepare, *body]
@@ -129,7 +129,7 @@ def _guarded(aggregate: Aggregate, emitter: compiler.Emitter, prepare: list[str]
     return lines
 
 
-def _distinct_accumulator(aggregate: Aggregate, emitter: compiler.Emitter) -> Accumulator:
+def _distinct_accumulator(aggregate: Aggregate, emitter: sources.Emitter) -> Accumulator:
     function = aggregate.function
     single = len(aggregate.arguments) == 1
 
@@ -147,7 +147,7 @@ def _distinct_accumulator(aggregate: Aggregate, emitter: compiler.Emitter) -> Ac
     return Accumulator(("{}",), step, final)
 
 
-def _sorted_accumulator(aggregate: Aggregate, emitter: compiler.Emitter) -> Accumulator:
+def _sorted_accumulator(aggregate: Aggregate, emitter: sources.Emitter) -> Accumulator:
     function, keys = aggregate.function, aggregate.order_by
 
     def step(slots: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ Each source is one Python expression that can stand anywhere without further par
 not stand in the iterable of a comprehension). Operands that cannot be NULL are not checked; a nullable operand that is more than a name
 or a subscript is computed once into a temporary.
 
-What the names in a source mean is the emitter's business (`Emitter`): `p` are the parameters, `cx` is the Execution. A Call renders itself;
+What the names in a source mean is the business of the emitter (`sources.Emitter`): `p` are the parameters, `cx` is the Execution. A Call renders itself;
 in what it renders the character `PLACE` stands for a temporary of its own (the same one wherever it occurs).
 
 NaN follows PostgreSQL: equal to itself, greater than every other number.
@@ -24,14 +24,14 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from types import CodeType
-from typing import Any, Protocol
+from typing import Any
 
 from eventdb.errors import InternalError, StatementTooComplex
 from eventdb.model.datatype import BOOLEAN
 from eventdb.model.record import replace
+from eventdb.sql.expressions import comparing  # noqa: F401  (which registers comparisons)
 from eventdb.sql.expressions.bound import (
     Aggregate,
-    BoundExpression,
     Call,
     Case,
     Coalesce,
@@ -39,101 +39,48 @@ from eventdb.sql.expressions.bound import (
     Comparison,
     Constant,
     Expr,
-    InList,
     IsNull,
     IsTruth,
     Logical,
     Parameter,
-    RowComparison,
     SubqueryExpression,
     WindowCall,
 )
+from eventdb.sql.expressions.sources import (
+    CONDITIONS,
+    NEGATIONS,
+    PLACE,
+    VALUES,
+    Computed,
+    Emitter,
+    SourceEmitter,
+    condition_of,
+    guarded,
+    is_simple,
+    negation_of,
+    operands,
+    strict_condition,
+    strict_value,
+    value_of,
+)
 
-PLACE = "\0"
-_SIMPLE = re.compile(r"[A-Za-z_]\w*(\[-?\d+\])?")
-_PRESENT = re.compile(r"\(([A-Za-z_]\w*(?:\[-?\d+\])?) is not None and ")
 _MAX_INLINE_TEXT = 60
-
-
-class Emitter(Protocol):
-    """Where sources get their names from."""
-
-    def column(self, column: Column) -> str:
-        """Source of a column's value, usually `r3[2]` or a local name."""
-        ...
-
-    def parameter(self, index: int) -> str:
-        """Source of a parameter's value, usually `p[0]`."""
-        ...
-
-    def constant(self, value: object) -> str:
-        """A global name for an object that has no short literal."""
-        ...
-
-    def define(self, name: str, value: object) -> None:
-        """Make the global `name` mean `value`; the same name always comes with the same value."""
-        ...
-
-    def temporary(self) -> str:
-        """A fresh local name."""
-        ...
-
-    def subquery(self, expression: SubqueryExpression) -> str:
-        """Source of a subquery's value, None for NULL (boolean for exists, in, any, all, row)."""
-        ...
-
-
-class SourceEmitter:
-    """A plain emitter, to be used as it is or refined: rows are `r<relation>`, globals collect in `names`."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, object] = {}
-        self._constants: dict[int, str] = {}
-        self._temporaries = 0
-
-    def column(self, column: Column) -> str:
-        return f"r{column.relation}[{column.ordinal}]"
-
-    def parameter(self, index: int) -> str:
-        return f"p[{index}]"
-
-    def constant(self, value: object) -> str:
-        name = self._constants.get(id(value))
-        if name is None:
-            name = self._constants[id(value)] = f"k{len(self._constants)}"
-            self.names[name] = value
-        return name
-
-    def define(self, name: str, value: object) -> None:
-        self.names[name] = value
-
-    def temporary(self) -> str:
-        self._temporaries += 1
-        return f"t{self._temporaries}"
-
-    def subquery(self, expression: SubqueryExpression) -> str:
-        raise InternalError("a subquery stands where the planner did not expect one", position=expression.position)
-
-
-class Computed(BoundExpression):
-    """An operand whose source is known already: compiler-made, for operands used more than once."""
-
-    source: str
+_PRESENT = re.compile(r"\(([A-Za-z_]\w*(?:\[-?\d+\])?) is not None and ")
 
 
 def value(expr: Expr, emitter: Emitter) -> str:
     """Source of the value of `expr`, None for NULL. Raises StatementTooComplex where the expression nests too deeply."""
-    return _guard(_value, expr, emitter)
+    return guarded(value_of, expr, emitter)
 
 
 def condition(expr: Expr, emitter: Emitter) -> str:
     """Source that is truthy exactly when the boolean `expr` is TRUE."""
-    return _guard(_condition, expr, emitter)
+    return guarded(condition_of, expr, emitter)
 
 
 def negation(expr: Expr, emitter: Emitter) -> str:
     """Source that is truthy exactly when the boolean `expr` is FALSE."""
-    return _guard(_negation, expr, emitter)
+    return guarded(negation_of, expr, emitter)
 
 
 def compile_source(source: str, filename: str) -> CodeType:
@@ -155,33 +102,6 @@ def evaluate(expr: Expr, parameters: Sequence[Any] = (), cx: Any = None) -> Any:
     scope = {**emitter.names}
     exec(compile_source(f"def run(p, cx):\n return {source}", "<expression>"), scope)
     return scope["run"](parameters, cx)  # type: ignore[operator]
-
-
-def _guard(mode: Callable[[Expr, Emitter], str], expr: Expr, emitter: Emitter) -> str:
-    try:
-        return mode(expr, emitter)
-    except RecursionError:
-        raise StatementTooComplex("the expression nests too deeply", position=expr.position if expr.position >= 0 else None) from None
-
-
-# ---- dispatch
-
-
-def _value(expr: Expr, emitter: Emitter) -> str:
-    return _VALUE[type(expr)](expr, emitter)
-
-
-def _condition(expr: Expr, emitter: Emitter) -> str:
-    special = _CONDITION.get(type(expr))
-    return special(expr, emitter) if special else _value(expr, emitter)
-
-
-def _negation(expr: Expr, emitter: Emitter) -> str:
-    special = _NEGATION.get(type(expr))
-    if special:
-        return special(expr, emitter)
-    source = _value(expr, emitter)
-    return f"({source} is False)" if expr.nullable else f"(not {source})"
 
 
 # ---- leaves
@@ -222,65 +142,6 @@ def _misplaced(expr: Aggregate | WindowCall, emitter: Emitter) -> str:
     raise InternalError("an aggregate or window call was left in an expression", position=expr.position)
 
 
-# ---- operands and NULL
-
-
-def is_simple(source: str) -> bool:
-    """Whether a source is so cheap that it may be written twice: a name, or a name with a constant subscript."""
-    return _SIMPLE.fullmatch(source) is not None
-
-
-def _operands(exprs: Sequence[Expr], emitter: Emitter, reused: bool = False) -> tuple[list[str], list[str]]:
-    """Sources of the operands for use once they are known not to be NULL, and what must be tested `is None`.
-
-    With `reused`, operands that are not nullable are made cheap to repeat as well; their assignments come last in the tests, marked by
-    a leading `:`.
-    """
-    names: list[str] = []
-    tests: list[str] = []
-    for expr in exprs:
-        source = _value(expr, emitter)
-        if expr.nullable:
-            name = source
-            if not is_simple(source) and source != "None":
-                name = emitter.temporary()
-                source = f"({name} := {source})"
-            if source not in tests:
-                tests.append(source)
-            names.append(name)
-        elif reused and not is_simple(source) and not isinstance(expr, Constant):
-            name = emitter.temporary()
-            tests.append(f":({name} := {source})")
-            names.append(name)
-        else:
-            names.append(source)
-    return names, tests
-
-
-def _all_null_tests(tests: list[str]) -> str:
-    return " or ".join(f"{test[1:]} is None" if test[0] == ":" else f"{test} is None" for test in tests)
-
-
-def _all_present(tests: list[str]) -> list[str]:
-    return [f"{test[1:]} is not None" if test[0] == ":" else f"{test} is not None" for test in tests]
-
-
-def _strict_value(tests: list[str], body: str) -> str:
-    if not tests:
-        return body
-    if "None" in tests:
-        return "None"
-    return f"(None if {_all_null_tests(tests)} else {body})"
-
-
-def _strict_condition(tests: list[str], body: str) -> str:
-    if not tests:
-        return body
-    if "None" in tests:
-        return "False"
-    return f"({' and '.join([*_all_present(tests), body])})"
-
-
 # ---- calls
 
 
@@ -293,106 +154,25 @@ def _rendered(expr: Call, arguments: Sequence[str], emitter: Emitter) -> str:
 
 def _call(expr: Call, emitter: Emitter) -> str:
     if not expr.strict:
-        return _rendered(expr, [_value(argument, emitter) for argument in expr.arguments], emitter)
-    names, tests = _operands(expr.arguments, emitter)
-    return _strict_value(tests, _rendered(expr, names, emitter))
+        return _rendered(expr, [value_of(argument, emitter) for argument in expr.arguments], emitter)
+    names, tests = operands(expr.arguments, emitter)
+    return strict_value(tests, _rendered(expr, names, emitter))
 
 
 def _call_condition(expr: Call, emitter: Emitter) -> str:
     if not expr.strict:
         return _call(expr, emitter)
-    names, tests = _operands(expr.arguments, emitter)
-    return _strict_condition(tests, _rendered(expr, names, emitter))
+    names, tests = operands(expr.arguments, emitter)
+    return strict_condition(tests, _rendered(expr, names, emitter))
 
 
 def _call_negation(expr: Call, emitter: Emitter) -> str:
     if not expr.strict:
         return f"({_call(expr, emitter)} is False)"
-    names, tests = _operands(expr.arguments, emitter)
+    names, tests = operands(expr.arguments, emitter)
     body = _rendered(expr, names, emitter)
     may_be_null = expr.nullable and not any(argument.nullable for argument in expr.arguments)
-    return _strict_condition(tests, f"({body} is False)" if may_be_null else f"(not {body})")
-
-
-# ---- comparisons
-
-_PYTHON = {"=": "==", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-_OPPOSITE = {"=": "<>", "<>": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-
-_WITH_NAN = {
-    "=": "({0} == {1} or ({0} != {0} and {1} != {1}))",
-    "<>": "({0} != {1} and ({0} == {0} or {1} == {1}))",
-    "<": "({0} < {1} or ({1} != {1} and {0} == {0}))",
-    "<=": "({0} <= {1} or {1} != {1})",
-    ">": "({0} > {1} or ({0} != {0} and {1} == {1}))",
-    ">=": "({0} >= {1} or {0} != {0})",
-}
-_LEFT_NAN = {**{o: f"({{0}} {p} {{1}})" for o, p in _PYTHON.items()}, ">": "(not {0} <= {1})", ">=": "(not {0} < {1})"}
-_RIGHT_NAN = {**{o: f"({{0}} {p} {{1}})" for o, p in _PYTHON.items()}, "<": "(not {0} >= {1})", "<=": "(not {0} > {1})"}
-
-
-def _may_be_nan(expr: Expr) -> bool:
-    if isinstance(expr, Constant):
-        return isinstance(expr.value, float) and expr.value != expr.value
-    return expr.datatype.is_float
-
-
-def _compared(operator: str, left: Expr, right: Expr, a: str, b: str) -> str:
-    nan_left, nan_right = _may_be_nan(left), _may_be_nan(right)
-    if nan_left and nan_right:
-        return _WITH_NAN[operator].format(a, b)
-    if nan_left:
-        return _LEFT_NAN[operator].format(a, b)
-    if nan_right:
-        return _RIGHT_NAN[operator].format(a, b)
-    return f"({a} {_PYTHON[operator]} {b})"
-
-
-def _both_nan(expr: Comparison) -> bool:
-    return _may_be_nan(expr.left) and _may_be_nan(expr.right)
-
-
-def _comparison(expr: Comparison, emitter: Emitter) -> str:
-    if expr.operator in ("is distinct from", "is not distinct from"):
-        return _distinct(expr, emitter)
-    names, tests = _operands((expr.left, expr.right), emitter, _both_nan(expr))
-    return _strict_value(tests, _compared(expr.operator, expr.left, expr.right, *names))
-
-
-def _comparison_condition(expr: Comparison, emitter: Emitter) -> str:
-    if expr.operator in ("is distinct from", "is not distinct from"):
-        return _distinct(expr, emitter)
-    return _comparison_is(expr.operator, expr, emitter)
-
-
-def _comparison_negation(expr: Comparison, emitter: Emitter) -> str:
-    if expr.operator in ("is distinct from", "is not distinct from"):
-        return f"(not {_distinct(expr, emitter)})"
-    return _comparison_is(_OPPOSITE[expr.operator], expr, emitter)
-
-
-def _comparison_is(operator: str, expr: Comparison, emitter: Emitter) -> str:
-    if operator == "=" and not (expr.left.nullable and expr.right.nullable) and not _both_nan(expr):
-        # None == x is False already, so one operand that cannot be NULL makes the checks needless.
-        return f"({_value(expr.left, emitter)} == {_value(expr.right, emitter)})"
-    names, tests = _operands((expr.left, expr.right), emitter, _both_nan(expr))
-    return _strict_condition(tests, _compared(operator, expr.left, expr.right, *names))
-
-
-def _distinct(expr: Comparison, emitter: Emitter) -> str:
-    operator = "<>" if expr.operator == "is distinct from" else "="
-    if not _both_nan(expr):
-        return f"({_value(expr.left, emitter)} {_PYTHON[operator]} {_value(expr.right, emitter)})"
-    names, assignments = [], []
-    for operand in (expr.left, expr.right):
-        source = _value(operand, emitter)
-        if is_simple(source):
-            names.append(source)
-        else:
-            names.append(emitter.temporary())
-            assignments.append(f"{names[-1]} := {source}")
-    body = _WITH_NAN[operator].format(*names)
-    return f"({', '.join(f'({a})' for a in assignments)}, {body})[-1]" if assignments else body
+    return strict_condition(tests, f"({body} is False)" if may_be_null else f"(not {body})")
 
 
 # ---- truth
@@ -400,14 +180,14 @@ def _distinct(expr: Comparison, emitter: Emitter) -> str:
 
 def _logical(expr: Logical, emitter: Emitter) -> str:
     if expr.operator == "not":
-        source = _value(expr.operands[0], emitter)
+        source = value_of(expr.operands[0], emitter)
         if not expr.operands[0].nullable:
             return f"(not {source})"
         if is_simple(source):
             return f"(None if {source} is None else not {source})"
         name = emitter.temporary()
         return f"(None if ({name} := {source}) is None else not {name})"
-    sources = [_value(operand, emitter) for operand in expr.operands]
+    sources = [value_of(operand, emitter) for operand in expr.operands]
     if not any(operand.nullable for operand in expr.operands):
         return f"({f' {expr.operator} '.join(sources)})"
     decisive, other = ("False", "True") if expr.operator == "and" else ("True", "False")
@@ -429,8 +209,8 @@ def _logical(expr: Logical, emitter: Emitter) -> str:
 
 def _logical_condition(expr: Logical, emitter: Emitter) -> str:
     if expr.operator == "not":
-        return _negation(expr.operands[0], emitter)
-    parts = [_condition(operand, emitter) for operand in expr.operands]
+        return negation_of(expr.operands[0], emitter)
+    parts = [condition_of(operand, emitter) for operand in expr.operands]
     return _conjunction(parts) if expr.operator == "and" else f"({' or '.join(parts)})"
 
 
@@ -452,25 +232,25 @@ def _conjunction(parts: Sequence[str]) -> str:
 
 def _logical_negation(expr: Logical, emitter: Emitter) -> str:
     if expr.operator == "not":
-        return _condition(expr.operands[0], emitter)
+        return condition_of(expr.operands[0], emitter)
     joint = " or " if expr.operator == "and" else " and "
-    return f"({joint.join(_negation(operand, emitter) for operand in expr.operands)})"
+    return f"({joint.join(negation_of(operand, emitter) for operand in expr.operands)})"
 
 
 def _is_null(expr: IsNull, emitter: Emitter) -> str:
     if not expr.operand.nullable:
         return str(expr.negated)
-    return f"({_value(expr.operand, emitter)} is {'not ' if expr.negated else ''}None)"
+    return f"({value_of(expr.operand, emitter)} is {'not ' if expr.negated else ''}None)"
 
 
 def _is_truth(expr: IsTruth, emitter: Emitter) -> str:
-    return f"({_value(expr.operand, emitter)} is {'not ' if expr.negated else ''}{expr.value})"
+    return f"({value_of(expr.operand, emitter)} is {'not ' if expr.negated else ''}{expr.value})"
 
 
 def _is_truth_condition(expr: IsTruth, emitter: Emitter, negated: bool = False) -> str:
     if expr.value is None:
-        return f"({_value(expr.operand, emitter)} is {'not ' if expr.negated != negated else ''}None)"
-    source = _condition(expr.operand, emitter) if expr.value else _negation(expr.operand, emitter)
+        return f"({value_of(expr.operand, emitter)} is {'not ' if expr.negated != negated else ''}None)"
+    source = condition_of(expr.operand, emitter) if expr.value else negation_of(expr.operand, emitter)
     return f"(not {source})" if expr.negated != negated else source
 
 
@@ -500,7 +280,7 @@ def _case_parts(expr: Case, emitter: Emitter) -> list[tuple[Expr, Expr]]:
         return list(expr.whens)
     name = emitter.temporary()
     shape = {"nullable": operand.nullable}
-    assigned = Computed(operand.datatype, f"({name} := {_value(operand, emitter)})", **shape)
+    assigned = Computed(operand.datatype, f"({name} := {value_of(operand, emitter)})", **shape)
     known = Computed(operand.datatype, name, **shape)
     parts = []
     for number, (test, result) in enumerate(expr.whens):
@@ -510,24 +290,24 @@ def _case_parts(expr: Case, emitter: Emitter) -> list[tuple[Expr, Expr]]:
     return parts  # type: ignore[return-value]
 
 
-def _case(expr: Case, emitter: Emitter, branch: Callable[[Expr, Emitter], str] = _value) -> str:
-    arms = [f"{branch(result, emitter)} if {_condition(test, emitter)}" for test, result in _case_parts(expr, emitter)]
+def _case(expr: Case, emitter: Emitter, branch: Callable[[Expr, Emitter], str] = value_of) -> str:
+    arms = [f"{branch(result, emitter)} if {condition_of(test, emitter)}" for test, result in _case_parts(expr, emitter)]
     otherwise = branch(expr.otherwise, emitter) if expr.otherwise is not None else "None"
     return f"({' else '.join([*arms, otherwise])})"
 
 
 def _case_condition(expr: Case, emitter: Emitter) -> str:
-    return _case(expr, emitter, _condition)
+    return _case(expr, emitter, condition_of)
 
 
 def _case_negation(expr: Case, emitter: Emitter) -> str:
-    return _case(expr, emitter, _negation)
+    return _case(expr, emitter, negation_of)
 
 
 def _coalesce(expr: Coalesce, emitter: Emitter) -> str:
     parts = []
     for argument in expr.arguments:
-        source = _value(argument, emitter)
+        source = value_of(argument, emitter)
         if not argument.nullable or argument is expr.arguments[-1]:
             parts.append(source)
             break
@@ -539,117 +319,10 @@ def _coalesce(expr: Coalesce, emitter: Emitter) -> str:
     return f"({' else '.join(parts)})"
 
 
-# ---- IN
-
-
-def _in_constants(expr: InList, emitter: Emitter) -> tuple[str, bool] | None:
-    """(source of the set of the items that are not NULL, whether one is NULL), if all items are constants."""
-    if not all(isinstance(item, Constant) for item in expr.items):
-        return None
-    values = [item.value for item in expr.items if isinstance(item, Constant)]
-    present = frozenset(v for v in values if v is not None)
-    return emitter.constant(present), any(v is None for v in values)
-
-
-def _item_tuple(expr: InList, emitter: Emitter) -> str:
-    return f"({', '.join(_value(item, emitter) for item in expr.items)},)"
-
-
-def _in_list(expr: InList, emitter: Emitter) -> str:
-    names, tests = _operands((expr.operand,), emitter)
-    constants = _in_constants(expr, emitter)
-    if constants is not None:
-        items, has_null = constants
-        return _strict_value(tests, f"(True if {names[0]} in {items} else None)" if has_null else f"({names[0]} in {items})")
-    if not any(item.nullable for item in expr.items):
-        return _strict_value(tests, f"({names[0]} in {_item_tuple(expr, emitter)})")
-    name = emitter.temporary()
-    return _strict_value(tests, f"(True if {names[0]} in ({name} := {_item_tuple(expr, emitter)}) else None if None in {name} else False)")
-
-
-def _in_condition(expr: InList, emitter: Emitter) -> str:
-    constants = _in_constants(expr, emitter)
-    if constants is not None:
-        return f"({_value(expr.operand, emitter)} in {constants[0]})"
-    if not any(item.nullable for item in expr.items):
-        return f"({_value(expr.operand, emitter)} in {_item_tuple(expr, emitter)})"
-    names, tests = _operands((expr.operand,), emitter)
-    return _strict_condition(tests, f"{names[0]} in {_item_tuple(expr, emitter)}")
-
-
-def _in_negation(expr: InList, emitter: Emitter) -> str:
-    names, tests = _operands((expr.operand,), emitter)
-    constants = _in_constants(expr, emitter)
-    if constants is not None:
-        return "False" if constants[1] else _strict_condition(tests, f"({names[0]} not in {constants[0]})")
-    if not any(item.nullable for item in expr.items):
-        return _strict_condition(tests, f"({names[0]} not in {_item_tuple(expr, emitter)})")
-    name = emitter.temporary()
-    return _strict_condition(tests, f"({names[0]} not in ({name} := {_item_tuple(expr, emitter)}) and None not in {name})")
-
-
-# ---- rows
-
-
-def _row(expr: RowComparison, emitter: Emitter, mode: Callable[[Expr, Emitter], str]) -> str:
-    operands = [*expr.left, *expr.right]
-    if not any(operand.nullable or operand.datatype.is_float for operand in operands):
-        left, right = (f"({', '.join(_value(e, emitter) for e in side)},)" for side in (expr.left, expr.right))
-        source = f"({left} {_PYTHON[expr.operator]} {right})"
-        return f"(not {source})" if mode is _negation else source
-    assignments, known = [], []
-    for operand in operands:
-        source = _value(operand, emitter)
-        if not is_simple(source) and not isinstance(operand, Constant):
-            name = emitter.temporary()
-            assignments.append(f"({name} := {source})")
-            source = name
-        known.append(Computed(operand.datatype, source, nullable=operand.nullable))
-    width = len(expr.left)
-    source = mode(_spelled_out(expr.operator, known[:width], known[width:]), emitter)
-    return f"({', '.join(assignments)}, {source})[-1]" if assignments else source
-
-
-def _spelled_out(operator: str, left: Sequence[Any], right: Sequence[Any]) -> Expr:
-    """A row comparison as ANDs and ORs of comparisons, which have the same three-valued result."""
-
-    def compare(symbol: Any, a: Any, b: Any) -> Comparison:
-        return Comparison(BOOLEAN, symbol, a, b, nullable=a.nullable or b.nullable)
-
-    def join(symbol: Any, parts: Sequence[Expr]) -> Expr:
-        return parts[0] if len(parts) == 1 else Logical(BOOLEAN, symbol, tuple(parts), nullable=any(part.nullable for part in parts))
-
-    pairs = list(zip(left, right, strict=True))
-    if operator in ("=", "<>"):
-        return join("and" if operator == "=" else "or", [compare(operator, a, b) for a, b in pairs])
-    result: Expr = compare(operator, *pairs[-1])
-    for a, b in reversed(pairs[:-1]):
-        result = join("or", [compare(operator[0], a, b), join("and", [compare("=", a, b), result])])
-    return result
-
-
-def _row_value(expr: RowComparison, emitter: Emitter) -> str:
-    return _row(expr, emitter, _value)
-
-
-def _row_condition(expr: RowComparison, emitter: Emitter) -> str:
-    return _row(expr, emitter, _condition)
-
-
-def _row_negation(expr: RowComparison, emitter: Emitter) -> str:
-    return _row(expr, emitter, _negation)
-
-
-_VALUE: dict[type, Callable[[Any, Emitter], str]] = {
+VALUES.update({
     Constant: _constant, Column: _column, Parameter: _parameter, Computed: _computed, SubqueryExpression: _subquery,
-    Aggregate: _misplaced, WindowCall: _misplaced, Call: _call, Comparison: _comparison, Logical: _logical, IsNull: _is_null,
-    IsTruth: _is_truth, Case: _case, Coalesce: _coalesce, InList: _in_list, RowComparison: _row_value,
-}  # fmt: skip
-_CONDITION: dict[type, Callable[[Any, Emitter], str]] = {
-    Call: _call_condition, Comparison: _comparison_condition, Logical: _logical_condition, IsTruth: _is_truth_condition,
-    Case: _case_condition, InList: _in_condition, RowComparison: _row_condition,
-}  # fmt: skip
-_NEGATION: dict[type, Callable[[Any, Emitter], str]] = {
-    Call: _call_negation, Comparison: _comparison_negation, Logical: _logical_negation, IsTruth: _is_truth_negation,
-    Case: _case_negation, InList: _in_negation, RowComparison: _row_negation,
-}  # fmt: skip
+    Aggregate: _misplaced, WindowCall: _misplaced, Call: _call, Logical: _logical, IsNull: _is_null, IsTruth: _is_truth, Case: _case,
+    Coalesce: _coalesce,
+})  # fmt: skip
+CONDITIONS.update({Call: _call_condition, Logical: _logical_condition, IsTruth: _is_truth_condition, Case: _case_condition})
+NEGATIONS.update({Call: _call_negation, Logical: _logical_negation, IsTruth: _is_truth_negation, Case: _case_negation})

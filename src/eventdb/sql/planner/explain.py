@@ -8,12 +8,13 @@ from typing import Any
 from eventdb.model.record import replace
 from eventdb.sql.expressions import compiler as expressions
 from eventdb.sql.expressions.bound import END, Column, Expr, IsNull, OrderKey, SubqueryExpression
+from eventdb.sql.expressions.sources import SourceEmitter
 from eventdb.sql.planner import nodes as plan
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.walk import everything, inputs
 
 
-class _Describer(expressions.SourceEmitter):
+class _Describer(SourceEmitter):
     """Expressions in Python's spelling, with column names."""
 
     def __init__(self, names: dict[int, tuple[str, dict[int, str]]]) -> None:
