@@ -15,7 +15,7 @@ from eventdb.engine.news import SLICE
 from eventdb.errors import Error, InvalidParameterValue, ObjectNotInPrerequisiteState, ProgrammingError
 
 if TYPE_CHECKING:
-    from eventdb.dbapi.connection import Connection
+    from eventdb.dbapi.whole import WholeDatabase
     from eventdb.engine.transaction import Transaction
     from eventdb.model.event import Event
 
@@ -32,7 +32,7 @@ class Subscription:
     A named subscription begins where it was acknowledged last. One consumer at a time: where two acknowledge, one of them gets 40001.
     """
 
-    def __init__(self, connection: Connection, feed: Feed, name: str | None, timeout: float | None) -> None:
+    def __init__(self, connection: WholeDatabase, feed: Feed, name: str | None, timeout: float | None) -> None:
         self.name = name
         self.timeout = timeout
         self._connection = connection

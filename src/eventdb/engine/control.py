@@ -262,7 +262,7 @@ def _set(session: Session, node: ast.Set, statement: Statement, values: tuple[An
     except (UndefinedObject, InvalidParameterValue) as error:
         raise error.at(node.position) from None
     if node.local:
-        session._local.setdefault(name, before or None)
+        session.local.setdefault(name, before or None)
 
 
 def _setting_value(session: Session, node: ast.Set, statement: Statement, values: tuple[Any, ...]) -> str | None:

@@ -13,23 +13,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine import system_tables
-from eventdb.engine.binding import adapted, adapted_rows, ordered, ordered_rows
-from eventdb.engine.commit import Request, history_changed
-from eventdb.engine.control import Control, moment_of
+from eventdb.engine.binding import adapted, ordered, ordered_rows
+from eventdb.engine.control import Control
 from eventdb.engine.database import Database
 from eventdb.engine.execution import PRESENT, Execution
-from eventdb.engine.provenance import merged
 from eventdb.engine.results import Outcome, Result, translated
-from eventdb.engine.sequences import Allocators
-from eventdb.engine.settings import Settings, seconds
+from eventdb.engine.settings import Settings
 from eventdb.engine.statements import Bound, Preparer, Statement, StatementCache, Variant, begun, positions_of
 from eventdb.engine.temporal import Position, moment_from_python
-from eventdb.engine.transaction import Mark, Transaction
+from eventdb.engine.transacting import Transacting
+from eventdb.engine.transaction import Transaction
+from eventdb.engine.writing import define, fast_write, undo, write, write_alone
 from eventdb.errors import (
-    ConnectionDoesNotExist,
     DataError,
     DatatypeMismatch,
-    NoActiveTransaction,
     ProgrammingError,
     ReadOnlyTransaction,
     SerializationFailure,
@@ -37,30 +34,22 @@ from eventdb.errors import (
 )
 from eventdb.model.catalog import Catalog
 from eventdb.model.datatype import TEXT
-from eventdb.model.event import SequenceAdvanced
-from eventdb.model.late import Late
 from eventdb.model.schema import Table
-from eventdb.model.transaction import Provenance
 from eventdb.sql.environment import SystemTable
 from eventdb.sql.modification import modifies
 from eventdb.sql.parser import ast, parse
 from eventdb.sql.prepared import ResultColumn
 from eventdb.sql.reader import StateReader
-from eventdb.storage.state import State
 from eventdb.storage.table import collector_asleep
 
 if TYPE_CHECKING:
-    from eventdb.engine import constraints, define, write
-    from eventdb.engine.temporary import Temporary
     from eventdb.sql.expressions.user import Functions, UserFunction
-else:
-    constraints, define, write = Late("eventdb.engine.constraints"), Late("eventdb.engine.define"), Late("eventdb.engine.write")
 
 _QUERY_PLAN = (ResultColumn("QUERY PLAN", TEXT),)
 _RETRIES = 1000
 
 
-class Session(Control):
+class Session(Control, Transacting):
     """A connection's side of the engine.
 
     `autocommit`: each statement outside an explicit transaction is one of its own; else the first statement begins one. `as_of`: what the
@@ -71,38 +60,17 @@ class Session(Control):
         self, database: Database, settings: Settings, *, autocommit: bool = False, read_only: bool = False, as_of: Any = None,
         allow_erase: bool = False,
     ) -> None:  # fmt: skip
-        self.database = database
-        self.settings = settings
-        self.autocommit = autocommit
-        self.read_only = read_only
+        super().__init__(database, settings, autocommit, read_only, as_of)
         self.json_loads: Callable[[str], Any] | None = None
         """What parses JSON for the caller; None: json.loads."""
         self.allow_erase = allow_erase
-        self.transaction: Transaction | None = None
-        self.savepoints: list[tuple[str, Mark, dict[str, str]]] = []
         self.sequence_values: dict[int, int] = {}
         self.total_changes = 0
-        self.last_transaction: int | None = None
-        self.closed = False
+        self.functions: Functions = {}
         self._statements = StatementCache()
         self._idle: Execution | None = None
-        database.sessions.add(self)
-        self._settings_before: dict[str, str] | None = None
-        self._local: dict[str, str | None] = {}
-        self.functions: Functions = {}
-        self.temporary: Temporary | None = None
-        self.own_allocators = Allocators()
-        self.refresh: Callable[[], State] = database.refresh
-        """The newest state, with what the session owns."""
-        self.pinned: int | None = None
-        if as_of is not None:
-            self.pinned = moment_from_python(as_of, database.refresh(), self.settings.timezone)
-        self.connection_pin = self.pinned
         self._moment: Any = None
-
-    @property
-    def timezone(self) -> Any:
-        return self.settings.timezone
+        database.sessions.add(self)
 
     @property
     def search_path(self) -> tuple[str, ...]:
@@ -143,7 +111,7 @@ class Session(Control):
         if values is None:
             return self._long(statement, parameters)
         if variant.write and transaction is None:
-            return self._write_alone(statement, parameters, Bound(variant, values, PRESENT))
+            return write_alone(self, statement, parameters, Bound(variant, values, PRESENT))
         execution = self._idle
         if execution is None or variant.streaming:
             execution = Execution(self, reader, transaction)
@@ -154,7 +122,7 @@ class Session(Control):
             execution.started = None
         execution.opened = opened
         if variant.write:
-            made = self._fast_write(statement, variant, values, transaction, execution)
+            made = fast_write(self, statement, variant, values, transaction, execution)
         else:
             try:
                 if variant.moments:
@@ -221,7 +189,7 @@ class Session(Control):
     def _run(self, statement: Statement, values: tuple[Any, ...]) -> Result:
         try:
             if self.transaction is not None:
-                self._check_history()
+                self.check_history()
                 self.transaction.flush()
             node = statement.node
             if node is None:
@@ -232,14 +200,14 @@ class Session(Control):
                     return self._query(statement, values)
                 writes = True
             if writes:
-                return self._write(statement, [values])
+                return write(self, statement, [values])
             if isinstance(node, ast.Explain):
                 return self._explain(statement, node, values)
             if type(node) in self.CONTROLS:
                 return self.control(statement, values)
             if isinstance(node, ast.RevertTransaction | ast.FlashbackTable):
-                return self._undo(statement, node, values)
-            return self._define(statement)
+                return undo(self, statement, node, values)
+            return define(self, statement)
         except Exception as error:
             raise (known := translated(error, statement.text)) from known.__cause__
 
@@ -257,10 +225,10 @@ class Session(Control):
             return Result(rowcount=0)
         try:
             if self.transaction is not None:
-                self._check_history()
+                self.check_history()
                 self.transaction.flush()
             with collector_asleep(len(given)):
-                return self._write(statement, given)
+                return write(self, statement, given)
         except Exception as error:
             raise (known := translated(error, text)) from known.__cause__
 
@@ -354,7 +322,7 @@ class Session(Control):
                 result = self._rows(statement, bound, execution)
                 alone = execution.transaction
                 if transaction is None and alone is not None:
-                    self._commit_alone(alone)
+                    self.commit_alone(alone)
                 return result
             except SerializationFailure:
                 if transaction is not None:
@@ -384,175 +352,6 @@ class Session(Control):
             statement.fast = variant
         return Result(variant.columns, rows, count)
 
-    # writing
-
-    def alone(self) -> Transaction:
-        """A transaction for one statement that stands by itself."""
-        if self.pinned is not None:
-            raise ReadOnlyTransaction(f"cannot write: the session reads the past, as of transaction {self.pinned}")
-        isolation = self.settings.values["transaction_isolation"]
-        return Transaction(self.database, self.refresh(), isolation, self.read_only, None, self.own_allocators)
-
-    def _commit_alone(self, transaction: Transaction) -> None:
-        if transaction.events:
-            self._commit(transaction)
-
-    def in_transaction(self, work: Callable[[Transaction], Result], marked: bool = False) -> Result:
-        """Do a write in the current transaction, or in one of its own that is tried again on a conflict. A failure undoes the statement."""
-        if self.transaction is None and not self.autocommit:
-            self.begin()
-        transaction = self.transaction
-        if transaction is not None:
-            transaction.check_writable()
-            return self._undoable(transaction, work, marked)
-        deadline = _Deadline(seconds(self.settings))
-        while True:
-            transaction = self.alone()
-            transaction.check_writable()
-            result = work(transaction)
-            try:
-                self._commit_alone(transaction)
-                return result
-            except SerializationFailure:
-                if deadline.passed():
-                    raise
-
-    def run(self, work: Callable[[Transaction], Any]) -> None:
-        """Do a piece of work that writes, in the current transaction or in one of its own as autocommit has it. A failure undoes it."""
-
-        def done(transaction: Transaction) -> Result:
-            transaction.flush()
-            transaction.begin_changes()
-            work(transaction)
-            return Result()
-
-        self.in_transaction(done, True)
-
-    def _undoable(self, transaction: Transaction, work: Callable[[Transaction], Result], marked: bool) -> Result:
-        mark = transaction.mark() if marked else None
-        before = len(transaction.events)
-        try:
-            return work(transaction)
-        except Exception:
-            if mark is not None:
-                transaction.reset(mark)
-            else:
-                self._unless_undone(transaction, before)
-            raise
-        except BaseException:
-            if mark is not None:
-                transaction.reset(mark)
-            else:
-                self.rollback()
-            raise
-
-    def _fast_write(
-        self, statement: Statement, variant: Variant, values: tuple[Any, ...], transaction: Any, execution: Execution
-    ) -> Outcome:
-        """A write that was prepared before, inside a transaction."""
-        before = len(transaction.events)
-        try:
-            if transaction.present is transaction.base:
-                transaction.begin_changes()
-                execution.reader = transaction.queries
-            if variant.joins:
-                count, rows, last = write.join(transaction, variant.prepared, execution, values)
-            else:
-                count, rows, last = write.execute(transaction, variant.prepared, execution, (values,))
-        except Exception as error:
-            self._unless_undone(transaction, before)
-            raise (known := translated(error, statement.text)) from known.__cause__
-        except BaseException:
-            self.rollback()
-            raise
-        if count > 0:
-            self.total_changes += count
-        if last is not None or rows is not None:
-            return self._written(variant, rows, count, last)
-        return None, (), count, None
-
-    def _unless_undone(self, transaction: Transaction, before: int) -> None:
-        """After a failed write: values taken of sequences may stay; anything else would be half a statement, so the transaction goes."""
-        if any(type(event) is not SequenceAdvanced for event in transaction.events[before:]):
-            self.rollback()
-
-    def _write_alone(self, statement: Statement, parameters: Any, known: Bound) -> Result:
-        """A write that was prepared before, as a transaction of its own."""
-        try:
-            return self._write(statement, [ordered(statement.keys, parameters)], known)
-        except Exception as error:
-            raise (known_error := translated(error, statement.text)) from known_error.__cause__
-
-    def _write(self, statement: Statement, rows: list[tuple[Any, ...]], known: Bound | None = None) -> Result:
-        """Run a write for these rows of parameters. `known`: its form and values, good if the catalog is still that one."""
-        many = len(rows) > 1
-        deadline = self.deadline()
-
-        def work(transaction: Transaction) -> Result:
-            transaction.begin_changes()
-            catalog = transaction.catalog
-            bound = known
-            if bound is None or bound.variant.catalog is not catalog:
-                bound = Preparer(self, transaction.queries, catalog, PRESENT[0]).bound(statement, rows[0])
-            variant = bound.variant
-            reader = transaction.locking(variant.locks) if variant.locks else transaction.queries
-            execution = Execution(self, reader, transaction, bound.positions)
-            if deadline is not None:
-                variant = variant.under_deadline()
-                execution.deadline = deadline
-            values: Sequence[tuple[Any, ...]]
-            values = adapted_rows(rows, variant.types, self.timezone) if many else [bound.values]
-            count, made, last = write.execute(transaction, variant.prepared, execution, values)
-            if variant.inferred is None and not (variant.moments or variant.locks or deadline):
-                statement.fast = variant
-            return self._written(variant, made, count, last)
-
-        result = self.in_transaction(work, False)
-        if not isinstance(statement.node, ast.Query):
-            self.total_changes += max(result.rowcount, 0)
-        return result
-
-    def _written(self, variant: Variant, rows: Any, count: int, last: int | None) -> Result:
-        if last is not None:
-            column = variant.prepared.identity
-            if column is not None and column.sequence_id is not None:
-                self.sequence_values[column.sequence_id] = last
-        if rows is None:
-            return Result(None, (), count, last)
-        return Result(variant.columns, rows if variant.convert is None else map(variant.convert, rows), count, last)
-
-    def _define(self, statement: Statement) -> Result:
-        def work(transaction: Transaction) -> Result:
-            transaction.begin_changes()
-            preparer = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0])
-            env, positions = preparer.definition(statement)
-            execution = Execution(self, transaction.queries, transaction, positions)
-            execution.deadline = self.deadline()
-            define.execute(transaction, statement.node, env, execution)
-            return Result()
-
-        return self.in_transaction(work, True)
-
-    def _undo(self, statement: Statement, node: ast.RevertTransaction | ast.FlashbackTable, values: tuple[Any, ...]) -> Result:
-        from eventdb.engine.flashback import flashback
-        from eventdb.engine.revert import revert
-
-        def work(transaction: Transaction) -> Result:
-            transaction.begin_changes()
-            env, positions = Preparer(self, transaction.queries, transaction.catalog, PRESENT[0]).definition(statement)
-            execution = Execution(self, transaction.queries, transaction, positions)
-            if isinstance(node, ast.FlashbackTable):
-                moment = None if node.to is None else moment_of(self, node.to, statement, values, transaction.base)
-                count = flashback(transaction, node, moment, env, execution)
-            else:
-                number = ast.Moment(node.transaction, True, position=node.transaction.position)
-                count = revert(transaction, moment_of(self, number, statement, values, transaction.base), env, execution)
-            return Result(rowcount=count)
-
-        result = self.in_transaction(work, True)
-        self.total_changes += result.rowcount
-        return result
-
     def _explain(self, statement: Statement, node: ast.Explain, values: tuple[Any, ...]) -> Result:
         if node.analyze and not node.code:
             from eventdb.engine.analyze import analyzed
@@ -565,113 +364,7 @@ class Session(Control):
         rows = [(line,) for line in text.rstrip("\n").split("\n")]
         return Result(_QUERY_PLAN, rows, len(rows))
 
-    # transactions
-
-    def begin(self, isolation: str | None = None, read_only: bool | None = None, pinned: int | None = None) -> Transaction:
-        """Begin a transaction on the newest state."""
-        self.check_open()
-        values = self.settings.values
-        transaction = Transaction(
-            self.database,
-            self.refresh(),
-            isolation or values["transaction_isolation"],
-            self.read_only if read_only is None else read_only or self.read_only,
-            self.pinned if pinned is None else pinned,
-            self.own_allocators,
-        )
-        self.transaction = transaction
-        self._settings_before = values
-        return transaction
-
-    def attribute(self, told: Provenance) -> None:
-        """Say who makes the current transaction and why; what was said before stays where `told` is silent. Begins one where needed.
-        Raises NoActiveTransaction in autocommit."""
-        self.check_open()
-        transaction = self.transaction
-        if transaction is None:
-            if self.autocommit:
-                raise NoActiveTransaction("there is no transaction to attribute: the connection is in autocommit")
-            transaction = self.begin()
-        before = transaction.inner_provenance
-        transaction.inner_provenance = told if before is None else merged(told, before)
-
-    def commit(self) -> None:
-        """Commit the current transaction; nothing to do without one. On an error it is rolled back."""
-        transaction = self.transaction
-        if transaction is None:
-            return
-        try:
-            transaction.flush()
-            if transaction.events:
-                self._commit(transaction)
-        except BaseException:
-            self._ended(True)
-            raise
-        self._ended(False)
-
-    def _commit(self, transaction: Transaction) -> None:
-        try:
-            if transaction.deferred:
-                constraints.check_deferred(transaction, Execution(self, transaction.reader, transaction))
-            settings = self.settings
-            told = transaction.finished_provenance(merged(settings.provenance, settings.outer))
-            request = Request(transaction, told, settings.values["durability"])  # type: ignore[arg-type]
-            if request.events:
-                self.database.committer.commit(request, seconds(settings))
-                self.last_transaction = transaction.committed = request.number
-            if request.own:
-                self._keep(transaction)
-        except Exception as error:
-            raise (known := translated(error, None)) from known.__cause__
-
-    def _keep(self, transaction: Transaction) -> None:
-        """Take over what the transaction made of the session's own objects."""
-        from eventdb.engine.temporary import kept
-
-        self.temporary = temporary = kept(transaction, self.temporary)
-        for sequence_id in transaction.set_sequences:
-            if sequence_id < 0:
-                self.own_allocators.restart(sequence_id, temporary.sequences.get(sequence_id))
-        database = self.database
-        self.refresh = lambda: temporary.over(database.refresh())
-
-    def rollback(self) -> None:
-        """Drop the current transaction; nothing to do without one."""
-        if self.transaction is not None:
-            self._ended(True)
-
-    def _ended(self, restore: bool) -> None:
-        self.transaction = None
-        self.savepoints = []
-        before = self._settings_before
-        self._settings_before = None
-        if restore and before is not None and before is not self.settings.values:
-            self.settings.restore(before)
-        elif self._local:
-            for name, value in self._local.items():
-                self.settings.set(name, value)
-        self._local = {}
-
-    def position(self) -> int:
-        """The transaction number that is read now: the moment that this session is pinned to, where its transaction began, or the head."""
-        transaction = self.transaction
-        if transaction is not None:
-            return transaction.base.number if transaction.pinned is None else transaction.pinned
-        return self.database.refresh().number if self.pinned is None else self.pinned
-
-    def position_of(self, moment: Any) -> int:
-        """The transaction number for a moment given as a number, datetime or text."""
-        return moment_from_python(moment, self.database.refresh(), self.timezone)
-
     # life
-
-    def check_open(self) -> None:
-        """Raises ConnectionDoesNotExist after close, and in a forked child."""
-        if self.closed:
-            raise ConnectionDoesNotExist("the connection is closed")
-        if self.database.forked:
-            lost = "the connection was opened before a fork; a child process must connect by itself"
-            raise ConnectionDoesNotExist(self.database.lost or lost)
 
     def close(self) -> None:
         """Roll back and give up the database. May be called again."""
@@ -697,24 +390,6 @@ class Session(Control):
             transaction.pinned = transaction.base.number  # so that no statement takes the short way in it
         self.forget_plans()
 
-    def _check_history(self) -> None:
-        """Raises SerializationFailure, and rolls back, where values were erased since the transaction began."""
-        transaction = self.transaction
-        if transaction is not None and transaction.base.rewritten != self.database.head.rewritten:
-            self.rollback()
-            raise history_changed(self.database.head.rewritten)
-
     def forget_plans(self) -> None:
         """Prepare everything anew: tables have grown so much that other plans may be better. May be called from any thread."""
         self._statements = StatementCache()
-
-
-class _Deadline:
-    def __init__(self, timeout: float) -> None:
-        import time
-
-        self._clock = time.monotonic
-        self._end = self._clock() + timeout
-
-    def passed(self) -> bool:
-        return self._clock() > self._end

@@ -10,8 +10,8 @@ Each source is one Python expression that can stand anywhere without further par
 not stand in the iterable of a comprehension). Operands that cannot be NULL are not checked; a nullable operand that is more than a name
 or a subscript is computed once into a temporary.
 
-What the names in a source mean is the business of the emitter (`sources.Emitter`): `p` are the parameters, `cx` is the Execution. A Call renders itself;
-in what it renders the character `PLACE` stands for a temporary of its own (the same one wherever it occurs).
+What the names in a source mean is the business of the emitter (`sources.Emitter`): `p` are the parameters, `cx` is the Execution. A Call
+renders itself; in what it renders the character `PLACE` stands for a temporary of its own (the same one wherever it occurs).
 
 NaN follows PostgreSQL: equal to itself, greater than every other number.
 
