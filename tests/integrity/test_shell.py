@@ -100,7 +100,8 @@ FAILURES = [
     (["import", "nowhere", "x"], 3), (["import", "text", "x"], 3), (["export", "shop", "no/where"], 3),
     (["dump", "shop", "--as-of", "soon"], 3), (["dump", "shop", "--as-of", "99"], 3),
     ([], 2), (["fly"], 2), (["verify"], 2), (["digest", "shop", "--transaction", "x"], 2), (["proof", "shop"], 2),
-    (["proof", "shop", "1", "--since", "x"], 2), (["backup", "shop"], 2),
+    (["proof", "shop", "1", "--since", "x"], 2), (["backup", "shop"], 2), (["import", "short", "x"], 3), (["export", "shop", "shop"], 3),
+    (["verify", "shop", "--public-key", "text"], 2), (["proof", "shop", "--since", "list", "--body"], 2),
 ]  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def test_what_cannot_be_done(arguments: list[str], expected: int, capsys: pytest
     """One line says why; nothing is made."""
     Path("text").write_text("no JSON, no database")
     Path("list").write_text("[]")
+    Path("short").write_text("x")
     before = sorted(os.listdir())
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (expected, "")

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     try:
         given = parser.parse_args(arguments)
+        _check_together(parser, given)
         code: int = given.run(given)
         sys.stdout.flush()
         return code
@@ -51,6 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("eventdb: interrupted", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _check_together(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse an option that would mean nothing beside the others."""
+    if given.run is commands.verify and given.public_key and not given.digest:
+        parser.error("argument --public-key: needs a digest to check: --digest")
+    if given.run is commands.proof and given.body and given.since is not None:
+        parser.error("argument --body: not allowed with argument --since")
 
 
 def _said(error: Error, code: int) -> int:

@@ -322,7 +322,7 @@ class Files:
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file over whatever has the new name, or a directory to a name that nothing has; lasting after `sync_directory`."""
-        with _told("rename", old):
+        with _told(f"rename {old!r} to", new):
             os.replace(old, new)
 
     def remove(self, path: str) -> None:

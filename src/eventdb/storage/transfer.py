@@ -140,7 +140,10 @@ class _Reader:
 
     def next(self) -> Any:
         """The next item. Raises DataCorrupted."""
+        begun = self._at > 0
         head = self._read(len(_FRAME) + 8)
+        if not head and not begun:
+            raise CannotConnect(f"{self._file.path!r} is no export of an eventdb database")
         if len(head) < len(_FRAME) + 8 or not head.startswith(_FRAME):
             raise self.damaged("what follows is not an item")
         size = int.from_bytes(head[len(_FRAME) :], "big")
