@@ -374,3 +374,17 @@ def test_functions_of_the_connection(db: Any) -> None:
     assert db.execute("ERASE FROM p WHERE domain(mail) = 'example.org'").rowcount == 1
     assert [row[0] for row in db.execute("SELECT id FROM p")] == [2]
     assert db.execute("DELETE HISTORY FROM p BEFORE TRANSACTION begin_of('p') + 1").rowcount == 1
+
+
+@pytest.mark.parametrize("statement", ["ERASE FROM p WHERE name LIKE '%9'", "DELETE HISTORY FROM p BEFORE TRANSACTION 3"])
+def test_a_statement_that_takes_too_long(db: Any, statement: str) -> None:
+    """It is canceled as any other, before anything has gone."""
+    db.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT)")
+    db.execute("INSERT INTO p SELECT n, 'name ' || n FROM generate_series(1, 5000) AS s(n)")
+    db.execute("UPDATE p SET name = name || '9'")
+    db.execute("SET statement_timeout = '1ms'")
+    with pytest.raises(errors.QueryCanceled):
+        db.execute(statement)
+    db.execute("SET statement_timeout = 0")
+    assert (db.head, db.execute("SELECT count(*) FROM p FOR SYSTEM_TIME ALL").fetchone()) == (3, (10_000,))
+    assert db.execute(statement).rowcount == 5000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -278,4 +279,38 @@ def test_copies_inside_of_the_database(tmp_path: Path) -> None:
             eventdb.restore(path, inside)
     connection.verify().raise_for_problems()
     assert sorted(p.name for p in path.iterdir()) == ["lock", "log"]
+    connection.close()
+
+
+def test_a_restore_from_a_backup_that_stopped_on_the_way(tmp_path: Path) -> None:
+    """It has transactions after the erasure and, still, segments from before it: either it is refused, or what is made is whole."""
+    connection = people(tmp_path / "db")
+    connection.backup(tmp_path / "copy")
+    connection.execute("UPDATE p SET mail = 'x' || mail WHERE id = 2")
+    connection.execute("ERASE FROM p WHERE id = 1")
+    connection.execute("INSERT INTO p VALUES (100, 'new')")
+    reader = eventdb.connect(tmp_path / "db", read_only=True)
+    refused = made = 0
+    for step in range(1, 200):
+        target, new = tmp_path / f"copy{step}", tmp_path / f"new{step}"
+        shutil.copytree(tmp_path / "copy", target)
+        try:
+            copies.backup(reader.database, str(target), FaultyFiles(crash_at=step))
+        except Crash:
+            pass
+        else:
+            break
+        try:
+            eventdb.restore(target, new)
+        except DataCorrupted:
+            refused += 1
+            assert not new.exists()
+        else:
+            made += 1
+            opened = eventdb.connect(new)
+            opened.verify().raise_for_problems()
+            opened.close()
+    assert refused
+    assert made
+    reader.close()
     connection.close()

@@ -56,15 +56,17 @@ def erase(session: Session, node: ast.Erase, statement: Statement, values: tuple
     if session.database.origin is not None:
         raise NotSupportedError("ERASE in a fork is not supported: erase in the database that it was forked from", position=node.position)
 
+    deadline = session.deadline()
+
     def plan(state: State) -> _Erasure | None:
-        work = _Erasure(session, state)
+        work = _Erasure(session, state, deadline)
         work.match(node, statement, values)
         if not work.gone:
             return None
         work.follow_references()
         return work
 
-    done = rewrite(session, "ERASE", plan)
+    done = rewrite(session, "ERASE", plan, deadline)
     if done is None:
         return Result(rowcount=0)
     session.total_changes += done.matched
@@ -85,11 +87,12 @@ class _Versions(Execution):
 class _Erasure:
     """One ERASE on one state. `gone`: the places of the rows that go; `matched`: how many rows of the target."""
 
-    def __init__(self, session: Session, state: State) -> None:
+    def __init__(self, session: Session, state: State, deadline: float | None) -> None:
         self.gone = Gone()
         self.matched = 0
         self._session = session
         self._state = state
+        self._deadline = deadline
         self._rows: dict[int, int] = {}
         self._others: list[Event] = []
         self._live: dict[int, int] = {}
@@ -107,6 +110,8 @@ class _Erasure:
             raise WrongObjectType(f'"{target.name}" is a temporary table', hint="It has no history: use DELETE.").at(node.table.position)
         prepared = compiler.prepare_targets(env, target, node.alias, (), node.where, (), (), None, versions=1)
         execution = _Versions(session, present, None, (*PRESENT, (0, state.number)))
+        if self._deadline is not None:
+            prepared, execution.deadline = prepared.measured(), self._deadline
         execution.versions = versions = AllVersions(state, target, execution)  # type: ignore[assignment]
         followed = {target.id}
         self._followed = followed

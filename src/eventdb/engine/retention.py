@@ -79,7 +79,7 @@ def _run(session: Session, wanted: Callable[[State], Horizons], dry_run: bool, p
         trim = _Trim(session, state, wanted(state))
         return trim if trim.horizons else None
 
-    done = rewrite(session, "DELETE HISTORY", plan)
+    done = rewrite(session, "DELETE HISTORY", plan, session.deadline())
     return Result(rowcount=0 if done is None else sum(done.versions.values()))
 
 

@@ -14,13 +14,14 @@ fail with 40001). Other processes do the same when they meet the transaction.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eventdb.engine.provenance import merged
 from eventdb.engine.settings import seconds
 from eventdb.engine.transaction import Transaction
-from eventdb.errors import Error, IOFailure, LockNotAvailable, ObjectNotInPrerequisiteState
+from eventdb.errors import Error, IOFailure, LockNotAvailable, ObjectNotInPrerequisiteState, QueryCanceled
 from eventdb.model import clock
 from eventdb.model.event import BodiesRewritten, Event
 from eventdb.storage.codec import decode_body, encode_body
@@ -60,12 +61,12 @@ def check_alone(session: Session, what: str, position: int) -> None:
     session.alone().check_writable()
 
 
-def rewrite(session: Session, what: str, plan: Callable[[State], P | None]) -> P | None:
+def rewrite(session: Session, what: str, plan: Callable[[State], P | None], deadline: float | None) -> P | None:
     """Give transactions other events as `plan`, made on the newest state, says, and append the transaction that says so; the plan, None
     where it found nothing to do. It is made again where another process appends first.
 
-    Raises what the plan and the log raise (nothing was changed then), LockNotAvailable, and IOFailure where the transaction is committed
-    but something that holds old values could not be removed: the next to open the database does it.
+    Raises what the plan and the log raise, and QueryCanceled after `deadline` (nothing was changed then), LockNotAvailable, and IOFailure
+    where the transaction is committed but something that holds old values could not be removed: the next to open the database does it.
     """
     database = session.database
     number = None
@@ -76,7 +77,7 @@ def rewrite(session: Session, what: str, plan: Callable[[State], P | None]) -> P
             made = plan(state)
             if made is None:
                 return None
-            number = _rewritten(session, state, made, what)
+            number = _rewritten(session, state, _Work(session, made, deadline), what)
     session.last_transaction = number
     try:
         database.renew_snapshots()
@@ -86,12 +87,11 @@ def rewrite(session: Session, what: str, plan: Callable[[State], P | None]) -> P
     return made
 
 
-def _rewritten(session: Session, state: State, plan: Plan, what: str) -> int | None:
+def _rewritten(session: Session, state: State, work: _Work, what: str) -> int | None:
     """Carry out a plan on `state`, the head, under the commit lock; the number of the transaction, None where another one came first."""
     database, log = session.database, session.database.log
     if log.first > 1:
         raise ObjectNotInPrerequisiteState(f"{what} needs the whole log, and this one begins at transaction {log.first}")
-    work = _Work(session, plan)
     try:
         with collector_asleep(1 << 30):
             outcome = log.rewrite(state.number, work.txid, work.replace, work.propose)
@@ -110,19 +110,22 @@ def _rewritten(session: Session, state: State, plan: Plan, what: str) -> int | N
 class _Work:
     """One run of a plan: the state that the changed log leads to, as far as it was read."""
 
-    def __init__(self, session: Session, plan: Plan) -> None:
+    def __init__(self, session: Session, plan: Plan, deadline: float | None) -> None:
         database = session.database
         self.txid = os.urandom(16)
         self.editor: Editor | None = None
         self.time = 0
         self._state = State.empty(database.index_keys)
         self._plan = plan
+        self._deadline = deadline
         settings = session.settings
         draft = Transaction(database, database.head)
         draft.begin_changes()
         self._provenance = draft.finished_provenance(merged(settings.provenance, settings.outer))
 
     def replace(self, record: Record) -> bytes | None:
+        if self._deadline is not None and time.perf_counter() > self._deadline:
+            raise QueryCanceled("canceling statement due to statement timeout")
         events = decode_body(record.body)
         made = self._plan.events_of(record.header.number, events)
         self._state = apply_record(self._state, record, made)

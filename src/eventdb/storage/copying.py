@@ -15,6 +15,7 @@ from eventdb.storage.log.base import EventLog, Record
 from eventdb.storage.log.chain import header_hash
 from eventdb.storage.log.compression import compress
 from eventdb.storage.log.directory import SEGMENT_BYTES
+from eventdb.storage.log.receipts import Redactions
 from eventdb.storage.log.segment import COMPRESSED, FULL, RECEIPTS, REDACTED, SegmentHeader, encode_end, encode_record, name_of
 from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
 from eventdb.storage.snapshot import SUFFIX, SnapshotStore
@@ -153,6 +154,18 @@ def copy_snapshots(files: Files, source: str, target: str, log: EventLog, until:
             f"the log begins at transaction {log.first}, and no snapshot holds what was before transaction {until}",
             hint="Only what a snapshot reaches back to can be restored.",
         )
+
+
+def read_whole(log: EventLog) -> int | None:
+    """Read all of a log that was copied, hash by hash, and each replaced body against its newest receipt; the last commit time.
+
+    Raises DataCorrupted, also where the copy is of an incomplete backup: after an erasure, with bodies from before it.
+    """
+    redactions, time = Redactions(log.first - 1), None
+    for record in log.read(log.first - 1):
+        redactions.follow(record)
+        time = record.header.time
+    return time
 
 
 # segments from records

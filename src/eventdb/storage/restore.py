@@ -9,7 +9,16 @@ from collections.abc import Callable
 
 from eventdb.errors import CannotConnect, DataCorrupted, Error, InvalidParameterValue, SerializationFailure, SnapshotTooOld
 from eventdb.model.record import Record
-from eventdb.storage.copying import check_receipt, copy_file, copy_snapshots, log_path_of, new_directory, pieces, side_files
+from eventdb.storage.copying import (
+    check_receipt,
+    copy_file,
+    copy_snapshots,
+    log_path_of,
+    new_directory,
+    pieces,
+    read_whole,
+    side_files,
+)
 from eventdb.storage.files import Files, ReadFile
 from eventdb.storage.log import chain
 from eventdb.storage.log.directory import DirectoryLog
@@ -96,9 +105,7 @@ def _fill(files: Files, source: str, partial: str, log: DirectoryLog, number: in
     for name in side_files(files, log.path):
         copy_file(files, os.path.join(log.path, name), os.path.join(path, name))
     with contextlib.closing(DirectoryLog(path, files, read_only=True, lock_path=os.path.join(partial, LOCK))) as made:
-        time = None
-        for record in made.read(made.first - 1):
-            time = record.header.time
+        time = read_whole(made)
         if (made.head, made.log_id) != (number, log.log_id):
             raise DataCorrupted(f"the copy ends at transaction {made.head} instead of {number}")
         copy_snapshots(files, source, partial, log, number)

@@ -27,6 +27,7 @@ from eventdb.storage.copying import (
     check_receipt,
     log_path_of,
     new_directory,
+    read_whole,
     segment_parts,
     side_files,
     snapshot_files,
@@ -267,7 +268,6 @@ class _Import:
         """Read all that was written, as any reader of the log does, bodies and all."""
         lock = os.path.join(self._partial, LOCK)
         with contextlib.closing(DirectoryLog(log_path_of(self._partial), self._files, read_only=True, lock_path=lock)) as log:
-            for _ in log.read(log.first - 1):
-                pass
+            read_whole(log)
             if (log.head, log.head_hash) != (self.last, self._hash):
                 raise self._reader.damaged(f"it holds transactions up to {log.head}, not {self.last}")

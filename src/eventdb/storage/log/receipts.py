@@ -59,5 +59,6 @@ class Redactions:
             if rewritten > self._after and by < number:
                 raise DataCorrupted(
                     f"transaction {rewritten} has a body from before transaction {number} replaced it",
-                    hint="A file of the log is an older copy: take it from where it was replaced, or erase again.",
+                    hint="A file of the log is an older copy: take it from where it was replaced, or erase again. "
+                    "If this is a backup, run it again.",
                 )
