@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +211,101 @@ def test_differences_applied_make_the_other_table(seed: int) -> None:
         fork.close()
     workload.connection.close()
     keep.close()
+
+
+def test_what_is_compared_with_what(shop: eventdb.Connection) -> None:
+    """Names with dots, and arguments that are none."""
+    shop.executescript('CREATE SCHEMA s; CREATE TABLE "a.b" (id INTEGER PRIMARY KEY); CREATE TABLE s."c.d" (id INTEGER PRIMARY KEY)')
+    fork = shop.fork()
+    fork.executescript('INSERT INTO "a.b" VALUES (1); INSERT INTO s."c.d" VALUES (2)')
+    assert [d.after for name in ("a.b", "public.a.b", "s.c.d") for d in fork.diff(name)] == [{"id": 1}, {"id": 1}, {"id": 2}]
+    for table in (5, None, b"item"):
+        with pytest.raises(errors.InvalidParameterValue, match="named by text"):
+            fork.diff(table)  # type: ignore[arg-type]
+    for table in ("", ".", "nothing", "s.nothing"):
+        with pytest.raises(errors.UndefinedTable):
+            fork.diff(table)
+    with pytest.raises(errors.InterfaceError, match="through another connection, not str"):
+        fork.diff("item", "shop")  # type: ignore[arg-type]
+    fork.close()
+
+
+def test_two_connections_compare_each_other(shop: eventdb.Connection) -> None:
+    fork = shop.fork()
+    fork.execute("DELETE FROM item")
+    found: list[int] = []
+
+    def compare(one: eventdb.Connection, two: eventdb.Connection) -> None:
+        for _ in range(50):
+            found.append(len(list(one.diff("item", two))))
+
+    threads = [threading.Thread(target=compare, args=pair, daemon=True) for pair in ((shop, fork), (fork, shop))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [3] * 100
+    fork.close()
+
+
+def test_what_is_erased_while_a_comparison_is_read(tmp_path: Path) -> None:
+    connection = eventdb.connect(tmp_path / "db", autocommit=True, allow_erase=True)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    connection.executemany("INSERT INTO t VALUES (?, 'secret')", [(n,) for n in range(100)])
+    fork = connection.fork()
+    fork.execute("DELETE FROM t")
+    differences = fork.diff("t")
+    assert next(differences).before == {"id": 0, "v": "secret"}
+    connection.execute("ERASE FROM t WHERE id > 50")
+    with pytest.raises(errors.SerializationFailure):
+        next(differences)
+    fork.close()
+    connection.close()
+
+
+def test_what_another_process_erases_is_gone_from_forks(tmp_path: Path) -> None:
+    """Though nobody here has looked at the origin since."""
+    path = str(tmp_path / "db")
+    connection = eventdb.connect(path, autocommit=True)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    connection.execute("INSERT INTO t VALUES (1), (2)")
+    fork = connection.fork()
+    again = fork.fork()
+    erase = "import eventdb, sys; eventdb.connect(sys.argv[1], autocommit=True, allow_erase=True).execute('ERASE FROM t WHERE id = 1')"
+    subprocess.run([sys.executable, "-c", erase, path], check=True)
+    for lost in (again, fork):
+        for _ in range(2):
+            with pytest.raises(errors.ConnectionDoesNotExist, match="fork again"):
+                lost.execute("SELECT * FROM t").fetchall()
+        lost.close()
+    with connection.fork() as fork:
+        assert fork.execute("SELECT * FROM t").fetchall() == [(2,)]
+        fork.close()
+    connection.close()
+
+
+def test_what_is_erased_while_a_fork_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fork begins without it."""
+    from eventdb.engine import fork as engine_fork
+
+    connection = eventdb.connect(tmp_path / "db", autocommit=True, allow_erase=True)
+    other = eventdb.connect(tmp_path / "db", autocommit=True, allow_erase=True)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    connection.execute("INSERT INTO t VALUES (1), (2)")
+    connection.execute("INSERT INTO t VALUES (3)")
+    original = engine_fork.state_at
+    erased: list[int] = []
+
+    def slow(*arguments: Any) -> Any:
+        made = original(*arguments)
+        if not erased:
+            erased.append(1)
+            other.execute("ERASE FROM t WHERE id = 1")
+        return made
+
+    monkeypatch.setattr(engine_fork, "state_at", slow)
+    fork = connection.fork(2)
+    assert fork.execute("SELECT * FROM t").fetchall() == [(2,)]
+    for one in (fork, other, connection):
+        one.close()
+    assert connection.database.users == 0

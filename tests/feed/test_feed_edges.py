@@ -260,3 +260,54 @@ def test_json_as_the_connection_reads_it() -> None:
     assert [difference.before for difference in fork.diff("t")] == [{"id": 1, "j": ("parsed", "[1]")}]
     fork.close()
     connection.close()
+
+
+# ---- what retention gave up
+
+
+def test_what_was_trimmed_without_a_trace(connection: eventdb.Connection) -> None:
+    """Rows that came and went before the horizon are in no body any more: a feed that has not come so far says so, and one that has goes
+    on, however often history is trimmed behind it."""
+    connection.executescript(
+        """CREATE TABLE u (id INTEGER); INSERT INTO t VALUES (1, 1);
+        INSERT INTO t VALUES (2, 2); DELETE FROM t WHERE id = 2; INSERT INTO u VALUES (1);
+        CREATE SUBSCRIPTION behind AFTER TRANSACTION 4 FOR TABLE t; CREATE SUBSCRIPTION all_behind AFTER TRANSACTION 4;
+        CREATE SUBSCRIPTION done AFTER TRANSACTION 5 FOR TABLE t; CREATE SUBSCRIPTION other AFTER TRANSACTION 0 FOR TABLE u"""
+    )
+    feed = connection.subscribe(after=4, tables=["t"], timeout=0)
+    connection.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 8")
+    for _ in range(2):
+        named = [connection.subscribe(name, timeout=0) for name in ("behind", "all_behind")]
+        for late in (feed, *named, connection.changes(after=3)):
+            with pytest.raises(errors.SnapshotTooOld, match='the history of table "t" begins at transaction'):
+                next(late)
+        assert [t.number for t in connection.subscribe("done", timeout=0)] == []
+        assert [t.number for t in connection.subscribe("other", timeout=0)] == [2, 6]
+        connection.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 11")
+    connection.execute("UPDATE t SET n = 3")
+    done = connection.subscribe("done", timeout=0)
+    assert shown(done) == [(13, "update", {"id": 1, "n": 1}, {"id": 1, "n": 3})]
+    done.acknowledge()
+    connection.execute("UPDATE t SET n = 4")
+    connection.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 14")
+    assert shown(connection.subscribe("done", timeout=0)) == [(15, "update", {"id": 1, "n": 3}, {"id": 1, "n": 4})]
+
+
+def test_a_table_made_and_filled_by_one_transaction(connection: eventdb.Connection) -> None:
+    """Of its rows those are missing that went before the horizon."""
+    connection.executescript(
+        """INSERT INTO t VALUES (1, 1), (2, 2); CREATE TABLE copy AS SELECT * FROM t; DELETE FROM copy WHERE id = 1;
+        DELETE HISTORY FROM copy BEFORE TRANSACTION 4"""
+    )
+    for options in ({}, {"after": 2, "tables": ["copy"]}):
+        with pytest.raises(errors.SnapshotTooOld, match='the history of table "copy" begins at transaction 4'):
+            list(connection.changes(**options))
+    assert [t.number for t in connection.changes(tables=["t"])] == [1, 2]
+
+
+def test_trimmed_positions_of_subscriptions_are_missed_by_nobody(connection: eventdb.Connection) -> None:
+    connection.executescript("CREATE SUBSCRIPTION x; INSERT INTO t VALUES (1, 1)")
+    for n in (1, 2, 3):
+        connection.execute("UPDATE eventdb.subscriptions SET position = ?", (n,))
+    connection.execute("DELETE HISTORY FROM eventdb.subscriptions BEFORE TRANSACTION 5")
+    assert [t.number for t in connection.changes()] == [1, 3]

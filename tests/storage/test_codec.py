@@ -160,7 +160,7 @@ BODY = [
     events.SequenceCreated(SEQUENCE), events.SequenceDropped(9), events.SequenceAdvanced(9, 2**40), events.SequenceAdvanced(9, None),
     events.RowsInserted(7, (DataType(Kind.BIGINT),), [(1,)]), events.RowsUpdated(7, (DataType(Kind.BIGINT),), [1], (), (), [()]),
     events.RowsDeleted(7, (DataType(Kind.BIGINT), DataType(Kind.TEXT)), [(1, "x")]),
-    events.RowsErased(7, 1, 3, 2**33), events.HistoryTrimmed(7, 12, 3, 0), events.BodiesRewritten([1, 2, 90_000], [bytes(32)] * 3),
+    events.RowsErased(7, 1, 3, 2**33), events.HistoryTrimmed(7, 12, 3, 0, 11), events.BodiesRewritten([1, 2, 90_000], [bytes(32)] * 3),
 ]  # fmt: skip
 
 
@@ -335,3 +335,10 @@ def test_intervals_of_one_length_show_what_they_are() -> None:
     assert month == days
     assert repr(month) == "Interval(months=1)"
     assert repr(days) == "Interval(days=30)"
+
+
+def test_an_older_form_of_an_event() -> None:
+    """Before it said how far something is missing: then up to the horizon."""
+    body = codec.decode_body(codec.dumps([["HistoryTrimmed", 1, 7, 12, 3, 0]]))
+    assert body == [events.HistoryTrimmed(7, 12, 3, 0, 12)]
+    assert codec.decode_body(codec.encode_body(body)) == body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -140,23 +141,26 @@ class WholeDatabase:
         reads, with the changes of its open transaction. Rows are matched by the primary key, columns by identity, as far as the two have a
         common history; what they have made apart by name.
 
-        Raises UndefinedTable where neither has the table, ProgrammingError without `other` where this is no fork.
+        Raises UndefinedTable where neither has the table, ProgrammingError without `other` where this is no fork, InterfaceError.
         """
         from eventdb.engine.difference import difference
 
-        with self.lock:
+        if other is not None and not isinstance(other, WholeDatabase):
+            raise InterfaceError(f"a database is compared through another connection, not {type(other).__name__}")
+        with contextlib.ExitStack() as stack:
+            for connection in sorted({self, other or self}, key=id):  # in one order, so that two that compare each other do not block
+                stack.enter_context(connection.lock)
             session = self.session
             session.check_open()
-            schema, _, name = table.rpartition(".")
             if other is not None:
                 other.session.check_open()
-                return difference(session, other.session, schema or None, name)
+                return difference(session, other.session, table)
             origin = self.database.origin
             if origin is None:
                 raise ProgrammingError("the database is no fork: say with which connection it is to be compared")
             helper = Session(origin.acquire(), session.settings.copy(), autocommit=True)
             try:
-                return difference(session, helper, schema or None, name)
+                return difference(session, helper, table)
             finally:
                 helper.close()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eventdb.engine.commit import Committer, history_changed
 from eventdb.engine.news import News
 from eventdb.engine.sequences import Allocators
-from eventdb.errors import CannotConnect, Error, InterfaceError, ObjectInUse
+from eventdb.errors import CannotConnect, ConnectionDoesNotExist, Error, InterfaceError, ObjectInUse
 from eventdb.model.catalog import Catalog
 from eventdb.model.event import Event, RowsInserted, SequenceAdvanced
 from eventdb.model.schema import Index, Table
@@ -120,7 +120,14 @@ class Database:
     # reading
 
     def refresh(self) -> State:
-        """The head, with what other processes have appended. While a commit of this process is under way it looks for nothing new."""
+        """The head, with what other processes have appended. While a commit of this process is under way it looks for nothing new.
+
+        Raises ConnectionDoesNotExist in a fork of a database from which values were erased since.
+        """
+        if self.origin is not None:
+            self.origin.refresh()
+            if self.lost is not None:
+                raise ConnectionDoesNotExist(self.lost)
         head = self.head
         if self.log.refresh() != head.number and not self.committer.busy:
             with self.committer.lock:

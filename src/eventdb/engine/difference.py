@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventdb.engine.feed import Layout
+from eventdb.engine.feed import Layout, places
 from eventdb.errors import UndefinedTable
 from eventdb.model.catalog import Catalog
 from eventdb.model.schema import Column, Table
@@ -120,12 +120,19 @@ def _line(log: EventLog, head: int) -> Iterator[tuple[EventLog, int]]:
         log = log.origin
 
 
-def difference(this: Session, other: Session, schema: str | None, name: str) -> Iterator[Difference]:
-    """How the table of that name differs. Raises UndefinedTable where neither has it."""
+def difference(this: Session, other: Session, name: str) -> Iterator[Difference]:
+    """How the table of that name, "table" or "schema.table", differs. Raises UndefinedTable where neither has it; the iterator raises
+    SerializationFailure where values are erased from one of them meanwhile."""
+    ways = places(name, this.search_path)
+    found = _differences(this, other, ways, name)
+    return this.database.unless_rewritten(other.database.unless_rewritten(found))
+
+
+def _differences(this: Session, other: Session, ways: Sequence[tuple[str, str]], name: str) -> Iterator[Difference]:
     after, before = Side(this), Side(other)
     parted = common_history(after.log, before.log, min(after.head, before.head))
     known = after.reader.catalog_at(parted)
-    table, was = _tables(after.catalog, before.catalog, known, this, schema, name)
+    table, was = _tables(after.catalog, before.catalog, known, ways, name)
     layouts = (None if was is None else Layout(was, this.json_loads), None if table is None else Layout(table, this.json_loads))
     if table is None:
         assert was is not None
@@ -145,19 +152,18 @@ def difference(this: Session, other: Session, schema: str | None, name: str) -> 
 
 
 def _tables(
-    here: Catalog, there: Catalog, known: Catalog, session: Session, schema: str | None, name: str
+    here: Catalog, there: Catalog, known: Catalog, ways: Sequence[tuple[str, str]], name: str
 ) -> tuple[Table | None, Table | None]:
     """The table of that name in this database, else in the other one, and the same table in the other one."""
-    schemas = session.search_path if schema is None else (schema,)
-    for candidate in schemas:
+    for way in ways:
         for catalog, opposite, turned in ((here, there, False), (there, here, True)):
-            found = catalog.find(candidate, name)
+            found = catalog.find(*way)
             if not isinstance(found, Table):
                 continue
             if found.id < known.next_id:
                 match: Any = opposite.tables.get(found.id)
             else:
-                match = opposite.find(candidate, name)
+                match = opposite.find(*way)
                 if not isinstance(match, Table) or match.id < known.next_id:
                     match = None
             return (match, found) if turned else (found, match)

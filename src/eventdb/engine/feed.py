@@ -27,7 +27,7 @@ from eventdb.engine import changes as walking
 from eventdb.errors import InvalidParameterValue, UndefinedTable, WrongObjectType
 from eventdb.model import clock
 from eventdb.model.datatype import DataType, Kind
-from eventdb.model.event import Event
+from eventdb.model.event import Event, HistoryTrimmed
 from eventdb.model.schema import SYSTEM_SCHEMA, Table
 from eventdb.model.transaction import Header, datetime_of
 from eventdb.sql.prepared import ResultColumn
@@ -60,6 +60,7 @@ class Feed:
         self.shown: Container[int] = tables or ()
         """The tables whose rows are shown."""
         self._json_loads = json_loads
+        self._looked_at = 0
         self._lock = threading.Lock()
         self._database = database
         self._records: Iterator[Record] | None = None
@@ -96,9 +97,20 @@ class Feed:
             return False
         if self.tables is None:
             self.shown = _AllTables(state)
+        if state.rewritten != self._looked_at:
+            self._check_trimmed(state)
+            self._looked_at = state.rewritten
         self._until = min(last, self.position + _BATCH)
         self._records = self._read(self.position, self._until)
         return True
+
+    def _check_trimmed(self, state: State) -> None:
+        """Raises SnapshotTooOld where retention took changes that are still to come out of the log: not all of them leave a trace there."""
+        for number in state.rewritings[bisect_right(state.rewritings, self.position) :]:
+            for record in self._database.log.read(number - 1, number):
+                for event in decode_body(record.body):
+                    if isinstance(event, HistoryTrimmed) and event.last > self.position and event.table_id in self.shown:
+                        state.check_horizon(state.newest(event.table_id), self.position)
 
     def _read(self, after: int, until: int) -> Iterator[Record]:
         log = self._database.log

@@ -14,6 +14,7 @@ from typing import Any
 from eventdb.engine.database import MEMORY, Database, is_open, open_shared, register
 from eventdb.engine.sequences import values_at
 from eventdb.engine.temporal import moment_from_python
+from eventdb.engine.undisturbed import undisturbed
 from eventdb.storage.files import Files
 from eventdb.storage.log.chain import genesis
 from eventdb.storage.log.fork import ForkLog
@@ -32,19 +33,22 @@ def fork(origin: Database, number: int, name: str | None = None) -> Database:
     The caller has one use of it, to be given back by `release`. Raises InterfaceError for a name that is none, ObjectInUse for one that
     stands for another database.
     """
-    origin.acquire()
-    try:
+    def made() -> Database:
         state = state_at(origin, number)
         for table in state.catalog.tables.values():
             state.check_horizon(table, number)
         head_hash = hash_at(origin.log, number) if number else genesis(origin.log.log_id)
         log = ForkLog(origin.log, number, head_hash, state.time_of(number) or 0)
-        made = Database(
+        return Database(
             f"{origin.name}, forked at transaction {number}", None, origin.files, False, None, (log, state, Report()), origin
         )  # fmt: skip
+
+    origin.acquire()
+    try:
+        forked = undisturbed(origin, made)
         if name is not None:
-            register(made, name)
-        return made.acquire()
+            register(forked, name)
+        return forked.acquire()
     except BaseException:
         origin.release()
         raise

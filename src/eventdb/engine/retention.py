@@ -168,6 +168,8 @@ class _Trim:
         self.versions: dict[int, int] = {}
         self._kept: dict[int, dict[int, list[RowsInserted]]] = {}
         self._last = max(self.horizons.values(), default=0)
+        self._changed: dict[int, int] = {}
+        """For each table the last transaction of whose changes something goes."""
         types = slot_types(state) if self.horizons else {}
         for table_id, horizon in self.horizons.items():
             self._kept[table_id] = self._alive(table_id, horizon, types)
@@ -213,8 +215,10 @@ class _Trim:
             if isinstance(event, TableRewritten):
                 made.append(replace(event, rows=()))
         kept = {table_id: self._kept[table_id].get(number, []) for table_id in touched}
-        if all(count is not None and count == sum(len(e.rows) for e in kept[table_id]) for table_id, count in touched.items()):
-            return events  # nothing of it has gone
+        gone = [table_id for table_id, count in touched.items() if count is None or count != sum(len(e.rows) for e in kept[table_id])]
+        if not gone:
+            return events
+        self._changed.update(dict.fromkeys(gone, number))
         return [*made, *(event for inserts in kept.values() for event in inserts)]
 
     def finish(self, state: State) -> Sequence[Event]:
@@ -235,7 +239,7 @@ class _Trim:
         for table_id, horizon in self.horizons.items():
             table = self._state.catalog.tables.get(table_id)
             following = 0 if table is None else self._state.tables[table.storage].next_row_id
-            events.append(HistoryTrimmed(table_id, horizon, self.versions[table_id], following))
+            events.append(HistoryTrimmed(table_id, horizon, self.versions[table_id], following, self._changed.get(table_id, 0)))
         return events
 
     def saved(self) -> int:

@@ -332,10 +332,11 @@ class _Revert:
         if (before.schema, before.name) != (now.schema, now.name):
             self._free(before)
         added = [column for column in after.columns if column.id not in before.by_id]
-        if added or before.storage != after.storage:
+        computed = [c for c in before.columns if c.generated is not None and c.id in after.by_id and after.by_id[c.id].generated != c.generated]
+        if added or computed or before.storage != after.storage:
             later = self._since(now)
             if later:
-                what = "rewrote" if before.storage != after.storage else f'added column "{added[0].name}" to'
+                what = f'added column "{added[0].name}" to' if added else f'made column "{computed[0].name}" another in' if computed else "rewrote"
                 raise self._conflict(f'table "{after.name}", which it {what}, was changed', later)
         self._refuse_dependents(before, now)
         for index in txn.catalog.indexes_of(now.id):

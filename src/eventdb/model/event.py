@@ -135,13 +135,15 @@ class RowsErased(Record):
 class HistoryTrimmed(Record):
     """Retention took the versions of a table's rows that ended at or before transaction `horizon` out of the log: how many they were.
 
-    The table can be read as of `horizon` and later. `next_row_id` as in RowsErased.
+    The table can be read as of `horizon` and later. `next_row_id` as in RowsErased. `last`: the last transaction of whose changes something
+    went: whoever follows the table and has not come so far has missed it. 0 for none.
     """
 
     table_id: int
     horizon: int
     versions: int
     next_row_id: int
+    last: int
 
 
 class BodiesRewritten(Record):

@@ -148,11 +148,11 @@ def _with_object(event_class: Any, field: str, kind: type) -> None:
     _UNPACK[name, 1] = lambda packed: event_class(unpack_object(kind, packed))
 
 
-def _with_plain(event_class: Any, *fields: str) -> None:
+def _with_plain(event_class: Any, *fields: str, version: int = VERSION) -> None:
     """The form of an event of plain values: [name, version, value of each field]."""
     name = event_class.__name__
-    _PACK[event_class] = lambda event: [name, VERSION, *(getattr(event, field) for field in fields)]
-    _UNPACK[name, 1] = event_class
+    _PACK[event_class] = lambda event: [name, version, *(getattr(event, field) for field in fields)]
+    _UNPACK[name, version] = event_class
 
 
 _with_object(events.TableCreated, "table", Table)
@@ -162,7 +162,11 @@ _with_object(events.ViewCreated, "view", View)
 _with_object(events.SequenceCreated, "sequence", SequenceObject)
 _with_plain(events.SchemaCreated, "name", "comment")
 _with_plain(events.SchemaDropped, "name")
-_with_plain(events.HistoryTrimmed, "table_id", "horizon", "versions", "next_row_id")
+_with_plain(events.HistoryTrimmed, "table_id", "horizon", "versions", "next_row_id", "last", version=2)
+# the first form did not say how far something was missing: up to the horizon, then
+_UNPACK["HistoryTrimmed", 1] = lambda table_id, horizon, versions, row_id: events.HistoryTrimmed(
+    table_id, horizon, versions, row_id, horizon
+)
 _with_plain(events.RowsErased, "table_id", "rows", "versions", "next_row_id")
 _with_plain(events.TableDropped, "table_id")
 _with_plain(events.IndexDropped, "index_id")
