@@ -98,6 +98,31 @@ def test_rows_that_the_old_definition_forbids(connection: eventdb.Connection) ->
     assert (caught.value.message, caught.value.hint) == ('cannot revert transaction 7: relation "p" already exists', None)
 
 
+def test_rows_written_without_a_generated_column(connection: eventdb.Connection) -> None:
+    """They have values that the expression does not give."""
+    connection.executescript(
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, g INTEGER GENERATED ALWAYS AS (a * 2) STORED);
+        INSERT INTO t (id, a) VALUES (1, 1); ALTER TABLE t ALTER COLUMN g DROP EXPRESSION; UPDATE t SET a = 5"""
+    )
+    with pytest.raises(errors.RevertConflict, match='expression of column "g" of, was changed later by transaction 4') as caught:
+        connection.execute("REVERT TRANSACTION 3")
+    assert "by hand" in str(caught.value.hint)
+
+
+def test_a_table_that_has_another_key_since(connection: eventdb.Connection) -> None:
+    """Its rows cannot be told by it."""
+    connection.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t VALUES (1, 1); UPDATE t SET n = 2; BEGIN")
+    connection.execute("ALTER TABLE t DROP CONSTRAINT t_pkey")
+    with pytest.raises(errors.RevertConflict, match='the key of table "t" was changed later by transaction 4'):
+        connection.execute("REVERT TRANSACTION 3")
+    connection.execute("COMMIT")
+    with pytest.raises(errors.RevertConflict) as caught:
+        connection.execute("REVERT TRANSACTION 3")
+    assert caught.value.transactions == (4,)
+    connection.executescript("REVERT TRANSACTION 4; REVERT TRANSACTION 3")
+    assert ask(connection, "SELECT * FROM t") == [(1, 1)]
+
+
 # ---- sequences, subscriptions, erasures
 
 

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from eventdb.engine.execution import Execution
 
 _MOST_NAMED = 10
+_FIRST = "Revert those first, or put the rows right by hand."
+_BY_HAND = "What was written since would go with it: if that may be, alter or drop the table by hand."
 
 
 def revert(txn: Transaction, number: int, env: Environment, execution: Execution) -> int:
@@ -96,13 +98,13 @@ class _Revert:
 
     # ---- conflicts
 
-    def _conflict(self, what: str, numbers: Iterable[int], detail: str | None = None) -> RevertConflict:
+    def _conflict(self, what: str, numbers: Iterable[int], detail: str | None = None, hint: str = _FIRST) -> RevertConflict:
         later = sorted(set(numbers))
         named = f" by transaction{'s' if len(later) > 1 else ''} {', '.join(map(str, later[:_MOST_NAMED]))}" if later else ""
         more = " and others" if len(later) > _MOST_NAMED else ""
         error = RevertConflict(
             f"cannot revert transaction {self._number}: {what} later{named}{more}",
-            detail=detail, hint="Revert those first, or put the rows right by hand.",
+            detail=detail, hint=hint,
         )  # fmt: skip
         error.transactions = tuple(later)
         return error
@@ -269,7 +271,7 @@ class _Revert:
         if isinstance(item, Table):
             later = self._since(item)
             if later:
-                raise self._conflict(f'table "{item.name}", which it created, was changed', later)
+                raise self._conflict(f'table "{item.name}", which it created, was changed', later, hint=_BY_HAND)
         going = {other.id for kind in _FIELDS.values() for other in self._created(kind)}
         going.update(table.id for table in self._gone_or_changed("tables"))
         for event in removal(item, replace(self._env, catalog=txn.catalog), False, -1, going):
@@ -331,13 +333,10 @@ class _Revert:
         now = txn.catalog.tables[before.id]
         if (before.schema, before.name) != (now.schema, now.name):
             self._free(before)
-        added = [column for column in after.columns if column.id not in before.by_id]
-        computed = [c for c in before.columns if c.generated is not None and c.id in after.by_id and after.by_id[c.id].generated != c.generated]
-        if added or computed or before.storage != after.storage:
-            later = self._since(now)
-            if later:
-                what = f'added column "{added[0].name}" to' if added else f'made column "{computed[0].name}" another in' if computed else "rewrote"
-                raise self._conflict(f'table "{after.name}", which it {what}, was changed', later)
+        bound = _bound(before, after)
+        later = self._since(now) if bound else ()
+        if later:
+            raise self._conflict(f'table "{after.name}", which it {bound[0]}, was changed', later, hint=_BY_HAND)
         self._refuse_dependents(before, now)
         for index in txn.catalog.indexes_of(now.id):
             if index.id not in self._before.indexes and (index.constraint or index.id in self._after.indexes):
@@ -440,6 +439,16 @@ class _Revert:
         for view in _bases_first(self._gone_or_changed("views")):
             self._free(view)
             txn.apply(ViewCreated(view))
+
+
+def _bound(before: Table, after: Table) -> list[str]:
+    """The changes of a definition that rows written under it cannot be taken out of, in words."""
+    found = [] if before.storage == after.storage else ["rewrote"]
+    found += [f'added column "{column.name}" to' for column in after.columns if column.id not in before.by_id]
+    for column in before.columns:
+        if column.generated is not None and column.id in after.by_id and after.by_id[column.id].generated != column.generated:
+            found.append(f'changed the expression of column "{column.name}" of')
+    return found
 
 
 def _about(event: Any, table: Table) -> bool:
