@@ -192,15 +192,22 @@ def compare_rows(symbol: str, left: Sequence[Any], right: Sequence[Any] | None) 
         for a, b in zip(left, right, strict=True):
             if a is None or b is None:
                 unknown = True
-            elif a != b:
+            elif _differ(a, b):
                 return symbol == "<>"
         return None if unknown else symbol == "="
     for a, b in zip(left, right, strict=True):
         if a is None or b is None:
             return None
-        if a != b:
+        if _differ(a, b):
+            if a != a or b != b:
+                return bool((a != a) == (symbol[0] == ">"))
             return bool(_OPERATORS[symbol](a, b))
     return symbol in ("<=", ">=")
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """NaN equals itself, and is greater than every number."""
+    return bool(a != b and (a == a or b == b))
 
 
 def row_member(items: tuple[Any, ...], rows: Iterable[tuple[Any, ...]]) -> bool | None:

@@ -45,7 +45,7 @@ def _negated(expr: Logical) -> tuple[Expr, ...]:
 
 
 def _listed(expr: Logical) -> InList | None:
-    """`x = 1 OR x = 2 OR x IN (3, 4)` as `x IN (1, 2, 3, 4)`."""
+    """`x = 1 OR x = 2 OR x IN (3, 4)` as `x IN (1, 2, 3, 4)`. Not of floats: IN finds by Python's equality, which NaN has not."""
     operand: Expr | None = None
     items: list[Expr] = []
     for part in _alternatives(expr):
@@ -56,7 +56,9 @@ def _listed(expr: Logical) -> InList | None:
             more = (other,)
         else:
             return None
-        if isinstance(one, Constant | Parameter) or not all(isinstance(item, Constant | Parameter) for item in more):
+        if isinstance(one, Constant | Parameter) or one.datatype.is_float:
+            return None
+        if not all(isinstance(item, Constant | Parameter) for item in more):
             return None
         if operand is not None and one != operand:
             return None

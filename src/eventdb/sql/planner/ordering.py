@@ -11,7 +11,7 @@ from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.lookups import key_sides, leaf_of, lookup_keys
 from eventdb.sql.planner.lookups import lookup_cost as system_lookup_cost
 from eventdb.sql.planner.nodes import Filter, IndexLookup, Join, KeyLookup, Node, Scan, SystemScan
-from eventdb.sql.planner.walk import free, relations, visible
+from eventdb.sql.planner.walk import free, has_subquery, relations, visible
 
 PROBE = 0.5
 BUILD = 3.0
@@ -128,5 +128,5 @@ def index_join(leaf: Node, conditions: Sequence[Expr], costs: Costs) -> Node | N
     inner = found.input if isinstance(found, Filter) else found
     if not isinstance(inner, KeyLookup | IndexLookup):
         return None
-    depends = any(relations(key) for key in inner.keys)
+    depends = any(relations(key) for keys in inner.keys for key in keys if not has_subquery(key))
     return found if depends else None
