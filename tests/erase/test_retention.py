@@ -205,6 +205,38 @@ def test_dropped_tables(db: Any) -> None:
         as_of(db, "t", 2)
 
 
+def test_tables_that_were_dropped_under_a_name_in_use(db: Any) -> None:
+    """What a name means in the past goes with it, however often it was given anew; a table that has another name by now is not meant."""
+    for secret in ("first", "second", "third"):
+        db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
+        db.execute("INSERT INTO t VALUES (1, ?)", (secret,))
+        if secret != "third":
+            db.execute("DROP TABLE t")
+    db.execute("UPDATE t SET v = 'now'")
+    assert [row[1:4] for row in db.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 4 DRY RUN")] == [("t", 4, 0), ("t", 4, 1)]
+    assert db.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 9").rowcount == 3
+    bodies = b"".join(record.body for record in db.database.log.read())
+    assert not any(secret in bodies for secret in (b"first", b"second", b"third"))
+    assert versions(db, "t") == [(1, "now", 9, None)]
+    assert db.execute("DELETE HISTORY FROM t BEFORE TRANSACTION 9").rowcount == 0
+    db.execute("UPDATE t SET v = 'later'")
+    db.execute("ALTER TABLE t RENAME TO u")
+    head = db.head
+    assert db.execute(f"DELETE HISTORY FROM t BEFORE TRANSACTION {head}").rowcount == 0
+    assert db.head == head
+    assert len(versions(db, "u")) == 2
+
+
+def test_retention_outlasts_the_table(db: Any) -> None:
+    """What is to be kept for so long is not kept longer because its table was dropped."""
+    db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT) HISTORY RETENTION INTERVAL '0'")
+    db.execute("INSERT INTO t VALUES (1, 'secret')")
+    db.execute("DROP TABLE t")
+    assert db.apply_retention(dry_run=True) == db.apply_retention() == 1
+    assert b"secret" not in b"".join(record.body for record in db.database.log.read())
+    assert db.apply_retention() == 0
+
+
 def test_moments(db: Any) -> None:
     """Times and parameters; a horizon does not go back; the future is an error; nothing to remove is fine."""
     db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY)")

@@ -57,7 +57,7 @@ def apply_retention(session: Session, dry_run: bool) -> int:
     """DELETE HISTORY of all tables that have a retention: how many versions went, or would go."""
 
     def wanted(state: State) -> Horizons:
-        return _by_retention(session, state, state.catalog.tables.values())
+        return _by_retention(session, state, _known(state).values())
 
     if dry_run:
         state = session.database.refresh()
@@ -95,33 +95,43 @@ def _dry(session: Session, state: State, table_id: int, number: int) -> Row:
 
 def _wanted(session: Session, state: State, node: ast.DeleteHistory, statement: Statement, values: tuple[Any, ...]) -> Horizons:
     if node.table is None:
-        return _by_retention(session, state, state.catalog.tables.values())
+        return _by_retention(session, state, _known(state).values())
     present = session.refresh()
     env = Preparer(session, present, present.catalog, PRESENT[0]).environment(statement)
+    dropped = _dropped(state, node.table, session.search_path)
     try:
         table = find_table(env, node.table, "delete history from")
     except UndefinedTable:
-        dropped = _dropped(state, node.table, session.search_path)
-        if dropped is None:
+        if not dropped:
             raise
-        table = dropped
-    if table.id < 0:
-        raise WrongObjectType(f'"{table.name}" is a temporary table', hint="It has no history.").at(node.table.position)
+        tables = dropped
+    else:
+        if table.id < 0:
+            raise WrongObjectType(f'"{table.name}" is a temporary table', hint="It has no history.").at(node.table.position)
+        tables = [table, *(one for one in dropped if one.schema == table.schema)]
     if node.before is None:
-        return _by_retention(session, state, [table])
+        return _by_retention(session, state, tables)
     moment = prepare_moment(node.before, env)
     number = moment.number(Execution(session, state, None), adapted(values, env.parameter_types, session.timezone), state)
-    return {table.id: number}
+    return {one.id: number for one in tables if one not in dropped or _ended(state, one.id, number)}
 
 
-def _dropped(state: State, name: ast.QualifiedName, path: Sequence[str]) -> Table | None:
-    """The table that had this name last, where none has it now."""
-    schemas = path if len(name.parts) == 1 else name.parts[:1]
-    for _, catalog in reversed(state.catalogs):
-        for table in catalog.tables.values():
-            if table.name == name.parts[-1] and table.schema in schemas:
-                return table
-    return None
+def _known(state: State) -> dict[int, Table]:
+    """Every table that there is or was, as it was last defined."""
+    known: dict[int, Table] = {}
+    for _, catalog in state.catalogs:
+        known.update(catalog.tables)
+    return known
+
+
+def _dropped(state: State, name: ast.QualifiedName, path: Sequence[str]) -> list[Table]:
+    """The tables that had this name when they were dropped, of the first schema where there are any."""
+    gone = [t for t in _known(state).values() if t.id not in state.catalog.tables and t.name == name.parts[-1]]
+    for schema in path if len(name.parts) == 1 else name.parts[:1]:
+        found = [table for table in gone if table.schema == schema]
+        if found:
+            return found
+    return []
 
 
 def _by_retention(session: Session, state: State, tables: Iterable[Table]) -> Horizons:
