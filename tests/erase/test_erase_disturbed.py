@@ -153,3 +153,31 @@ def test_who_reads_the_log_while_its_bodies_are_replaced(tmp_path: Path, read_on
     assert other.verify().raise_for_problems().redactions
     other.close()
     connection.close()
+
+
+def test_who_may_only_read_waits_while_bodies_are_put_in_their_places(tmp_path: Path) -> None:
+    """A statement meets the erasing transaction a moment before the segments have their names: it goes on behind that."""
+    path = tmp_path / "db"
+    connection = prepare(path, FaultyFiles())
+    reader: Any = eventdb.connect(path, read_only=True, autocommit=True)
+    assert reader.execute("SELECT count(*) FROM p").fetchone() == (3,)
+    reached, go = threading.Event(), threading.Event()
+
+    class Slow(Files):
+        def rename(self, old: str, new: str) -> None:
+            if old.endswith(".rewritten"):
+                reached.set()
+                assert go.wait(10)
+            super().rename(old, new)
+
+    connection.database.log.files = Slow()
+    erasing = threading.Thread(target=erase, args=(connection,), daemon=True)
+    erasing.start()
+    assert reached.wait(10)
+    threading.Timer(0.2, go.set).start()
+    assert reader.execute("SELECT id, mail FROM p FOR SYSTEM_TIME ALL").fetchall() == [(2, "bob"), (3, "cid")]
+    opened: Any = eventdb.connect(path, read_only=True)
+    assert opened.execute("SELECT count(*) FROM p").fetchone() == (2,)
+    erasing.join(10)
+    for one in (opened, reader, connection):
+        one.close()

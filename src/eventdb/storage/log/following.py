@@ -33,6 +33,7 @@ from eventdb.storage.log.tail import Marks, Position, Torn, as_position, followe
 
 LOCK_NAME = "lock"
 _POLL_SECONDS = 0.02
+_PATIENCE_SECONDS = 60.0
 
 
 class FollowedLog:
@@ -297,8 +298,7 @@ class FollowedLog:
         if not asides(self.files, self.path):
             self._replace([])
         elif self.read_only:
-            if self._committed():
-                raise Unavailable(f"values are being erased from the log at {self.path!r}", hint="Open it for writing to finish that.")
+            self._wait_for_places()
             self._replace([])
         else:
             with self._lock if self._committed() else self._lock.at_once() as held:
@@ -307,6 +307,19 @@ class FollowedLog:
                     done = self._committed()
                     give_up(self.files, self.path, [aside for aside in asides(self.files, self.path) if aside not in done])
                     self._replace(done)
+
+    def _wait_for_places(self) -> None:
+        """Where only reading is allowed: wait for who gives rewritten segments their names. Raises Unavailable if nobody does."""
+        deadline = time.monotonic() + (self._lock.timeout or _PATIENCE_SECONDS)
+        while self._committed():
+            try:
+                with self._lock.at_once() as alone:
+                    stopped = alone and bool(self._committed())
+            except CannotConnect:  # no lock can be had here
+                stopped = True
+            if stopped or time.monotonic() > deadline:
+                raise Unavailable(f"values are being erased from the log at {self.path!r}", hint="Open it for writing to finish that.")
+            time.sleep(_POLL_SECONDS)
 
     def _replace(self, waiting: list[Aside]) -> None:
         """Put rewritten segments in their places. Raises IOFailure; whoever needs the log next tries again."""
