@@ -65,6 +65,36 @@ def test_both_halves_go_back(connection: eventdb.Connection, work: str) -> None:
     assert (ask(connection, tables), ask(connection, constraints)) == before
 
 
+def test_tables_that_refer_to_one_another(connection: eventdb.Connection) -> None:
+    """Made and dropped together, in whatever order that would have to be."""
+    connection.executescript(
+        """CREATE SEQUENCE s; BEGIN; CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER);
+        CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a); ALTER TABLE a ADD CONSTRAINT a_b FOREIGN KEY (b) REFERENCES b;
+        INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1); UPDATE a SET b = 1; CREATE VIEW v AS SELECT 1 AS x;
+        CREATE VIEW w AS SELECT * FROM v; CREATE OR REPLACE VIEW v AS SELECT id AS x FROM b; COMMIT"""
+    )
+    for number in (2, 3):
+        connection.execute(f"REVERT TRANSACTION {number}")
+        found = ask(connection, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'")
+        assert found == [(0 if number == 2 else 4,)]
+    assert ask(connection, "SELECT a.b, b.a, w.x FROM a JOIN b ON a.b = b.id CROSS JOIN w") == [(1, 1, 1)]
+
+
+def test_what_was_made_since_follows_a_name_that_goes_back(connection: eventdb.Connection) -> None:
+    connection.executescript(
+        """CREATE SCHEMA s; CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE VIEW v AS SELECT id FROM t; CREATE SEQUENCE q;
+        INSERT INTO t VALUES (1); CREATE VIEW u AS SELECT t.id FROM t;
+        BEGIN; ALTER TABLE t RENAME TO tt; ALTER TABLE tt SET SCHEMA s; ALTER VIEW v RENAME TO vv; ALTER SEQUENCE q RENAME TO qq; COMMIT;
+        CREATE VIEW x AS SELECT tt.id FROM s.tt JOIN vv ON vv.id = tt.id; CREATE TABLE d (n BIGINT DEFAULT nextval('qq'))"""
+    )
+    for number in (7, 10, 12):
+        connection.execute(f"REVERT TRANSACTION {number}")
+        connection.execute("INSERT INTO d DEFAULT VALUES")
+        found = "t.id FROM t JOIN v" if number != 10 else "tt.id FROM s.tt JOIN vv AS v"
+        assert ask(connection, f"SELECT {found} USING (id) JOIN u USING (id) JOIN x USING (id)") == [(1,)]
+    assert ask(connection, "SELECT n FROM d") == [(1,), (2,), (3,)]
+
+
 def test_rewritten_tables_keep_what_refers_to_them(connection: eventdb.Connection) -> None:
     """A table that gets its rows of before a rewrite: neither it nor those that refer to it are left without the row they need."""
     connection.executescript(PARENTS)

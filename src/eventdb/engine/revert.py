@@ -44,6 +44,7 @@ from eventdb.sql.definition.dropping import dependent_views, removal
 from eventdb.sql.definition.indexes import index_slots
 from eventdb.sql.definition.names import KINDS, unused
 from eventdb.sql.definition.references import mentions
+from eventdb.sql.definition.renaming import followed
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.making import row_types
 from eventdb.sql.modification.prepared import key_function
@@ -195,11 +196,8 @@ class _Revert:
         foreign keys, and schemas that were made, wait until the rows are dealt with."""
         txn = self._txn
         self._schemas_back()
+        self._check_unchanged()
         altered = [table for table in self._gone_or_changed("tables") if table.id in self._after.tables]
-        for kind in ("tables", "indexes", "sequences"):
-            for item in self._gone_or_changed(kind):
-                if item.id in getattr(self._after, kind) and (kind != "indexes" or item.id in txn.catalog.indexes):
-                    self._unchanged(item)
         for view in self._gone_or_changed("views"):
             if view.id in self._after.views:
                 self._view_away(view)
@@ -208,7 +206,8 @@ class _Revert:
         for index in self._created("indexes"):
             if not index.constraint and index.table_id in self._before.tables:
                 self._remove(index)
-        self._remove_created()
+        for item in self._created("tables") + self._created("sequences"):
+            self._remove(item)
         for table in altered:
             self._table_back(table)
         for sequence in self._gone_or_changed("sequences"):
@@ -217,8 +216,9 @@ class _Revert:
             if index.id in self._after.indexes and index.id in txn.catalog.indexes:
                 self._free(index)
                 txn.apply(IndexCreated(index))
-        for table in _parents_first([table for table in self._gone_or_changed("tables") if table.id not in self._after.tables]):
-            self._made_again(table)
+        for table in self._gone_or_changed("tables"):
+            if table.id not in self._after.tables:
+                self._made_again(table)
 
     def _made_again(self, table: Table) -> None:
         """A table that the transaction dropped, without its foreign keys."""
@@ -239,10 +239,10 @@ class _Revert:
     def _view_away(self, view: View) -> None:
         """A view that the transaction replaced goes for now."""
         txn = self._txn
-        self._unchanged(view)
         others = dependent_views(txn.catalog, view.id)
         if others and view.columns != self._after.views[view.id].columns:
             raise DependentObjectsStillExist(f'cannot revert transaction {self._number}: view "{others[0].name}" uses view "{view.name}"')
+        self._follow(txn.catalog.views[view.id], view)
         txn.apply(ViewDropped(view.id))
 
     def _gone_or_changed(self, kind: str) -> list[Any]:
@@ -253,36 +253,30 @@ class _Revert:
         before, after = getattr(self._before, kind), getattr(self._after, kind)
         return [item for item in after.values() if item.schema != SYSTEM_SCHEMA and item.id not in before]
 
-    def _unchanged(self, item: Relation) -> None:
-        """Raise where an object is no longer as the transaction left it."""
-        kind = _FIELDS[type(item)]
-        now = getattr(self._txn.catalog, kind).get(item.id)
-        if now is None:
-            raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was dropped', self._changed_at(item))
-        if now != getattr(self._after, kind).get(item.id):
-            raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was changed', self._changed_at(item))
+    def _check_unchanged(self) -> None:
+        """Raise where what the transaction made or altered is no longer as it left that. Only what it made, and indexes, may be gone."""
+        for kind in _FIELDS.values():
+            after, present = getattr(self._after, kind), getattr(self._txn.catalog, kind)
+            for item in self._gone_or_changed(kind) + self._created(kind):
+                if item.id in after and present.get(item.id) != after[item.id]:
+                    if item.id in present:
+                        raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was changed', self._changed_at(item))
+                    if kind != "indexes" and item.id in getattr(self._before, kind):
+                        raise self._conflict(f'{KINDS[type(item)]} "{item.name}" was dropped', self._changed_at(item))
+        for table in self._created("tables"):
+            later = self._since(table) if table.id in self._txn.catalog.tables else ()
+            if later:
+                raise self._conflict(f'table "{table.name}", which it created, was changed', later, hint=_BY_HAND)
 
     def _remove(self, item: Relation) -> None:
         """Drop what the transaction made; it may be gone already."""
         txn = self._txn
         if item.id not in getattr(txn.catalog, _FIELDS[type(item)]):
             return
-        self._unchanged(item)
-        if isinstance(item, Table):
-            later = self._since(item)
-            if later:
-                raise self._conflict(f'table "{item.name}", which it created, was changed', later, hint=_BY_HAND)
         going = {other.id for kind in _FIELDS.values() for other in self._created(kind)}
         going.update(table.id for table in self._gone_or_changed("tables"))
         for event in removal(item, replace(self._env, catalog=txn.catalog), False, -1, going):
             txn.apply(event)
-
-    def _remove_created(self) -> None:
-        """Tables and sequences that the transaction made."""
-        for table in reversed(_parents_first(self._created("tables"))):
-            self._remove(table)
-        for sequence in self._created("sequences"):
-            self._remove(sequence)
 
     def schemas_away(self) -> None:
         """Schemas that the transaction made."""
@@ -295,7 +289,7 @@ class _Revert:
     def _sequence_back(self, sequence: Sequence) -> None:
         txn = self._txn
         if sequence.id in self._after.sequences:
-            self._free(sequence)
+            self._follow(txn.catalog.sequences[sequence.id], sequence)
             txn.apply(SequenceCreated(sequence))
             return
         if sequence.owner is not None and sequence.owner[0] not in self._after.tables:
@@ -327,12 +321,19 @@ class _Revert:
         defined: dict[type, Any] = {Table: TableAltered, Index: IndexCreated, Sequence: SequenceCreated}
         txn.apply(defined[type(aside)](aside))
 
+    def _follow(self, now: Relation, before: Relation) -> None:
+        """Where an object gets another name back: make sure that it can, and let follow what refers to it and was made since."""
+        if (now.schema, now.name) != (before.schema, before.name):
+            if not isinstance(now, View):  # those get their names last
+                self._free(before)
+            for event in followed(now, before.schema, before.name, replace(self._env, catalog=self._txn.catalog)):
+                self._txn.apply(event)
+
     def _table_back(self, before: Table) -> None:
         """A table that the transaction altered gets its old definition."""
         txn, after = self._txn, self._after.tables[before.id]
         now = txn.catalog.tables[before.id]
-        if (before.schema, before.name) != (now.schema, now.name):
-            self._free(before)
+        self._follow(now, before)
         bound = _bound(before, after)
         later = self._since(now) if bound else ()
         if later:
@@ -436,7 +437,7 @@ class _Revert:
                 table = txn.catalog.tables[table_id]
                 columns = tuple(replace(c, nullable=False) if c.id in late else c for c in table.columns)
                 txn.apply(TableAltered(replace(table, columns=columns, constraints=(*table.constraints, *keys))))
-        for view in _bases_first(self._gone_or_changed("views")):
+        for view in self._gone_or_changed("views"):
             self._free(view)
             txn.apply(ViewCreated(view))
 
@@ -468,29 +469,3 @@ def _ordered(keys: set[Any]) -> list[Any]:
 def _shown_key(table: Table, row: Any) -> str:
     columns = [table.by_id[i] for i in table.key]
     return f'Table "{table.name}": ' + key_detail(", ".join(c.name for c in columns), [row[c.slot] for c in columns])
-
-
-def _parents_first(tables: list[Table]) -> list[Table]:
-    """Tables ordered so that one comes behind those it refers to, as far as that can be."""
-    found: dict[int, Table] = {}
-    waiting = list(tables)
-    while waiting:
-        ids = {table.id for table in waiting}
-        ready = [t for t in waiting if not any(k.referenced_table in ids - {t.id} for k in t.foreign_keys)] or waiting[:1]
-        for table in ready:
-            found[table.id] = table
-        waiting = [table for table in waiting if table.id not in found]
-    return list(found.values())
-
-
-def _bases_first(views: list[View]) -> list[View]:
-    found: dict[int, View] = {}
-    waiting = list(views)
-    while waiting:
-        ids = {view.id for view in waiting}
-        ready = [view for view in waiting if not ids & set(view.depends_on)] or waiting[:1]
-        for view in ready:
-            found[view.id] = view
-        waiting = [view for view in waiting if view.id not in found]
-    return list(found.values())
-

@@ -107,10 +107,8 @@ def moved(relation: Relation, schema: str, name: str, env: Environment, position
         case Index():
             events += _moved_index(relation, name, env)
         case Sequence():
-            events += _moved_sequence(relation, schema, name, env)
-    if isinstance(relation, Table | View):
-        events += _followed(relation, schema, name, env)
-    return events
+            events.append(SequenceCreated(replace(relation, schema=schema, name=name)))
+    return [*events, *followed(relation, schema, name, env)]
 
 
 def _moved_table(table: Table, schema: str, name: str, env: Environment, position: int) -> list[Event]:
@@ -156,8 +154,17 @@ def _moved_index(index: Index, name: str, env: Environment) -> list[Event]:
     return events
 
 
-def _moved_sequence(sequence: Sequence, schema: str, name: str, env: Environment) -> list[Event]:
-    events: list[Event] = [SequenceCreated(replace(sequence, schema=schema, name=name))]
+def followed(relation: Relation, schema: str, name: str, env: Environment) -> list[Event]:
+    """What refers to the relation by its name, with the new one: views that read it, defaults that take its values."""
+    old, new = (relation.schema, relation.name), (schema, name)
+    if isinstance(relation, Table | View):
+        direct = [v for v in dependent_views(env.catalog, relation.id) if relation.id in v.depends_on]
+        return [ViewCreated(replace(view, query=relation_renamed(view.query, old, new))) for view in direct]
+    return _defaults_with(relation, schema, name, env) if isinstance(relation, Sequence) else []
+
+
+def _defaults_with(sequence: Sequence, schema: str, name: str, env: Environment) -> list[Event]:
+    events: list[Event] = []
     old, new = (sequence.schema, sequence.name), (schema, name)
     for table in env.catalog.tables.values():
         columns = tuple(
@@ -168,13 +175,6 @@ def _moved_sequence(sequence: Sequence, schema: str, name: str, env: Environment
         if columns != table.columns:
             events.append(TableAltered(replace(table, columns=columns)))
     return events
-
-
-def _followed(relation: Table | View, schema: str, name: str, env: Environment) -> list[Event]:
-    """The views that read the relation, with its new name in their texts."""
-    old, new = (relation.schema, relation.name), (schema, name)
-    direct = [v for v in dependent_views(env.catalog, relation.id) if relation.id in v.depends_on]
-    return [ViewCreated(replace(view, query=relation_renamed(view.query, old, new))) for view in direct]
 
 
 def check_target_schema(schema: str, env: Environment, position: int) -> None:
