@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from erase.searching import forget, found
-from faults.faulty import Crash, FaultyFiles
+from faults.faulty import Crash, FaultyFiles, Keep
 
 import eventdb
 from eventdb.engine import copies, undisturbed
@@ -24,12 +24,12 @@ from eventdb.storage.log.segment import name_of
 SECRET = "ada@example.org"
 
 
-def people(path: Path, files: Files | None = None) -> Any:
+def people(path: Path, files: Files | None = None, segment_size: int = 600) -> Any:
     """A database of a few small segments; the first ones hold the secret."""
     connection = eventdb.connect(path, autocommit=True, allow_erase=True)
     if files is not None:
         connection.database.files = connection.database.log.files = files
-    connection.database.log.segment_size = 600
+    connection.database.log.segment_size = segment_size
     connection.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, mail TEXT)")
     connection.execute("INSERT INTO p VALUES (1, ?), (2, 'bob')", (SECRET,))
     for n in range(3, 20):
@@ -282,35 +282,57 @@ def test_copies_inside_of_the_database(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_restore_from_a_backup_that_stopped_on_the_way(tmp_path: Path) -> None:
-    """It has transactions after the erasure and, still, segments from before it: either it is refused, or what is made is whole."""
-    connection = people(tmp_path / "db")
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("keep", "segment_size"),
+    [(Keep.NOTHING, 1200), (Keep.ALL, 100_000), *(pytest.param(keep, size, marks=_SLOW) for keep in Keep for size in (600, 100_000))],
+)
+def test_a_backup_that_stops_on_its_way_through_an_erasure(tmp_path: Path, keep: Keep, segment_size: int) -> None:
+    """What is left opens, at an earlier transaction or at the last one, and is whole; it can be restored from, and the next run goes on."""
+    connection = people(tmp_path / "db", segment_size=segment_size)
     connection.backup(tmp_path / "copy")
+    before = connection.head
     connection.execute("UPDATE p SET mail = 'x' || mail WHERE id = 2")
     connection.execute("ERASE FROM p WHERE id = 1")
     connection.execute("INSERT INTO p VALUES (100, 'new')")
     reader = eventdb.connect(tmp_path / "db", read_only=True)
-    refused = made = 0
+    heads = []
     for step in range(1, 200):
-        target, new = tmp_path / f"copy{step}", tmp_path / f"new{step}"
-        shutil.copytree(tmp_path / "copy", target)
+        shutil.copytree(tmp_path / "copy", tmp_path / f"copy{step}")
+        files = FaultyFiles(crash_at=step)
         try:
-            copies.backup(reader.database, str(target), FaultyFiles(crash_at=step))
+            copies.backup(reader.database, str(tmp_path / f"copy{step}"), files)
         except Crash:
             pass
         else:
             break
-        try:
-            eventdb.restore(target, new)
-        except DataCorrupted:
-            refused += 1
-            assert not new.exists()
-        else:
-            made += 1
-            opened = eventdb.connect(new)
-            opened.verify().raise_for_problems()
-            opened.close()
-    assert refused
-    assert made
+        left = files.surviving(tmp_path / f"copy{step}", tmp_path / f"left{step}", keep)
+        forget(left)
+        copy = eventdb.connect(left)
+        copy.verify().raise_for_problems()
+        heads.append(copy.head)
+        assert bool(found(left, SECRET)) == (copy.head < connection.head - 1)
+        copy.close()
+        eventdb.restore(left, tmp_path / f"new{step}")
+        reader.backup(left)
+        check(left, connection)
+    assert heads == sorted(heads)
+    assert {before, connection.head} <= set(heads)
     reader.close()
     connection.close()
+
+
+def test_a_segment_from_before_an_erasure_is_not_restored(tmp_path: Path) -> None:
+    """Put back in its place, it matches its own headers; a restore would make a database that does not open."""
+    connection = people(tmp_path / "db")
+    segment = tmp_path / "db" / "log" / name_of(1)
+    old = segment.read_bytes()
+    connection.execute("ERASE FROM p WHERE id = 1")
+    connection.close()
+    segment.write_bytes(old)
+    shutil.rmtree(tmp_path / "db" / "snapshots")
+    with pytest.raises(DataCorrupted, match="before transaction 20 replaced it"):
+        eventdb.restore(tmp_path / "db", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

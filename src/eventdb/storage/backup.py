@@ -2,8 +2,9 @@
 
 A backup is the segments of the log up to one transaction, the snapshots that fit, and `backup.json`, which says what was copied and up to
 where the backup is whole. Order makes it safe to stop anywhere: first `backup.json` marks the directory as a backup, then what is new in
-the log comes in the order of the log, then segments that erasure has rewritten, then snapshots, then `backup.json` says so. What an
-interrupted run leaves is an earlier backup, or one that the next run completes.
+the log comes in the order of the log, then snapshots, then `backup.json` says so. Segments that erasure has rewritten wait beside the old
+ones for the transaction that says so, as they do in the log itself (`log.rewriting`). What an interrupted run leaves is an earlier backup,
+or one that whoever opens it for writing, or the next run, completes.
 
 Segments are told apart by size and time of change, and by their bytes where those differ. A segment may be replaced by one with the same
 headers (bodies can be erased), never by another history: that is refused, and so is a backup that somebody has written to.
@@ -39,12 +40,14 @@ from eventdb.storage.log.base import EventLog
 from eventdb.storage.log.directory import LOCK_NAME, DirectoryLog
 from eventdb.storage.log.memory import MemoryLog
 from eventdb.storage.log.reading import segments
+from eventdb.storage.log.rewriting import Aside, asides, put_in_place
 from eventdb.storage.log.segment import HEADER_SIZE, Broken, Raw, SegmentHeader, first_of, items, name_of
 from eventdb.storage.recovery import LOCK, LOG, SNAPSHOTS
 from eventdb.storage.snapshot import SnapshotStore
 
 MANIFEST = "backup.json"
 FORMAT = "eventdb backup 1"
+_WHOLE = ".whole" + TEMPORARY
 _LOCK_SECONDS = 60.0
 _TRIES = 10
 
@@ -260,53 +263,76 @@ class _Copy:
         return number
 
     def _copy_log(self, source: Source, parts: list[Part]) -> None:
-        rewritten = []
-        for part in parts:
-            if not self._files.exists(os.path.join(self._log_path, part.name)):
-                self._replace(source, part)
-            elif not self._brought_up(source, part):
-                rewritten.append(part)
-        for part in rewritten:
-            self._replace(source, part)
+        there = [part for part in parts if self._files.exists(self._path(part.name))]
+        kept = {part.name: self._kept(source, part) for part in there}
+        replaced = [part for part in there if kept[part.name] is None]
+        lacking = [(part, have) for part in there if (have := kept[part.name]) is not None and have < part.size]
+        new = [part for part in parts if part.name not in kept]
+        rewriting = self._last_rewriting(source.number) if replaced else None
+        if rewriting is None:
+            for part, have in lacking:
+                self._extend(source, part, have)
+            for part in [*new, *replaced]:
+                self._copy(source, part, part.name)
+        else:
+            self._copy_aside(source, lacking, new, replaced, *rewriting)
         if isinstance(self._log, DirectoryLog):
             for name in side_files(self._files, self._log.path):
                 self._copy_side_file(name)
 
-    def _replace(self, source: Source, part: Part) -> None:
-        data = source.open(part.name)
-        try:
-            self._files.write_atomically(os.path.join(self._log_path, part.name), pieces(data.read, 0, part.size))
-        finally:
-            data.close()
+    def _copy_aside(
+        self, source: Source, lacking: list[tuple[Part, int]], new: list[Part], replaced: list[Part], number: int, txid: bytes
+    ) -> None:
+        """As `log.rewriting`: segments with other bodies wait beside those they replace until the transaction that says so is there."""
+        waiting = [Aside.of(part.name, number, txid) for part in replaced]
+        for part, aside in zip(replaced, waiting, strict=True):
+            self._copy(source, part, aside.name)
+        for part in new:
+            self._copy(source, part, part.name + _WHOLE)
+        for part, have in lacking:
+            self._extend(source, part, have)
+        for part in new:
+            self._files.rename(self._path(part.name + _WHOLE), self._path(part.name))
+        self._files.sync_directory(self._log_path)
+        put_in_place(self._files, self._log_path, waiting)
+
+    def _last_rewriting(self, number: int) -> tuple[int, bytes] | None:
+        """The newest transaction that replaced bodies since the last run, up to one, with its txid."""
+        after = max(min(self._manifest["transaction"], number), self._log.first - 1)
+        found = [(r.header.number, r.header.txid) for r in self._log.read(after, number) if r.rewrites]
+        return found[-1] if found else None
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._log_path, name)
+
+    def _copy(self, source: Source, part: Part, name: str) -> None:
+        with contextlib.closing(source.open(part.name)) as data:
+            self._files.write_atomically(self._path(name), pieces(data.read, 0, part.size))
         self.segments += 1
         self.bytes += part.size
         self._replaced = min(self._replaced, first_of(part.name) or 1)
 
-    def _brought_up(self, source: Source, part: Part) -> bool:
-        """Add to a segment that is there what it lacks; False if it is to be replaced. Raises ObjectNotInPrerequisiteState."""
+    def _extend(self, source: Source, part: Part, have: int) -> None:
+        with contextlib.closing(source.open(part.name)) as data, contextlib.closing(self._files.open_append(self._path(part.name))) as copy:
+            for piece in pieces(data.read, have, part.size):
+                copy.write(piece)
+            copy.sync()
+        self.segments += 1
+        self.bytes += part.size - have
+
+    def _kept(self, source: Source, part: Part) -> int | None:
+        """How many bytes of a segment that is there stay; None if it is to be replaced. Raises ObjectNotInPrerequisiteState."""
         known, stamp = self._known.get(part.name, [0, 0])
-        path = os.path.join(self._log_path, part.name)
-        copy = self._files.open_append(path)
-        data = source.open(part.name)
-        try:
+        with contextlib.closing(source.open(part.name)) as data, contextlib.closing(self._files.open_append(self._path(part.name))) as copy:
             have = copy.size()
             if have == known == part.size and stamp == part.stamp:
-                return True
+                return have
             if have > known:
                 have = self._beyond(part, data, copy, known, have)
             if have < known or have > part.size or not same_bytes(data.read, copy.read, 0, have):
                 self._check_history(part, data, copy, min(have, known))
-                return False
-            if have < part.size:
-                for piece in pieces(data.read, have, part.size):
-                    copy.write(piece)
-                copy.sync()
-                self.segments += 1
-                self.bytes += part.size - have
-            return True
-        finally:
-            data.close()
-            copy.close()
+                return None
+            return have
 
     def _beyond(self, part: Part, data: Bytes, copy: Any, known: int, have: int) -> int:
         """What to make of bytes that no finished run has copied: those of an interrupted one are kept or cut off; the size that is left."""
@@ -345,7 +371,7 @@ class _Copy:
 
     def _copy_side_file(self, name: str) -> None:
         assert isinstance(self._log, DirectoryLog)
-        mine, theirs = os.path.join(self._log.path, name), os.path.join(self._log_path, name)
+        mine, theirs = os.path.join(self._log.path, name), self._path(name)
         if self._files.exists(theirs) and self._files.read(mine) == self._files.read(theirs):
             return
         self.bytes += copy_file(self._files, mine, theirs)
@@ -370,9 +396,10 @@ class _Copy:
         """What the database no longer has (segments that retention gave up, snapshots that newer ones replaced), and what interrupted runs
         have left of files."""
         files, last = self._files, max(parts)
+        left = {aside.name for aside in asides(files, self._log_path)}
         for name in files.list(self._log_path):
-            if name.endswith(TEMPORARY) or (first_of(name) is not None and name not in parts and name < last):
-                files.remove(os.path.join(self._log_path, name))
+            if name in left or name.endswith(TEMPORARY) or (first_of(name) is not None and name not in parts and name < last):
+                files.remove(self._path(name))
         there = os.path.join(self._target, SNAPSHOTS)
         for name in SnapshotStore(there, files).remains():
             if name not in snapshots:

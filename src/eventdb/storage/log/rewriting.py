@@ -42,6 +42,10 @@ class Aside(NamedTuple):
     number: int
     txid: bytes
 
+    @classmethod
+    def of(cls, segment: str, number: int, txid: bytes) -> Aside:
+        return cls(f"{segment}.{number}-{txid.hex()}.rewritten", segment, number, txid)
+
 
 def asides(files: Files, path: str) -> list[Aside]:
     """The segments in a directory that wait for their place."""
@@ -94,7 +98,7 @@ class Rewriter:
         `previous`: the hash before the segment, None for the log's first. Returns the hash at its end.
         """
         name = name_of(first)
-        new = _Copy(self._files, self._path, Aside(f"{name}.{self._number}-{self._txid.hex()}.rewritten", name, self._number, self._txid))
+        new = _Copy(self._files, self._path, Aside.of(name, self._number, self._txid))
         number = first
         with contextlib.closing(self._files.open_read(os.path.join(self._path, name))) as file, contextlib.closing(new):
             header = open_header(file)
