@@ -20,6 +20,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[eventdb.Con
     path = tmp_path_factory.mktemp("joins") / "db"
     chance = random.Random(1)
     with eventdb.connect(path, autocommit=True, durability="none") as connection:
+        connection.database.verify_commits = False  # it would take most of the time
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
         connection.execute("CREATE TABLE picked (number BIGINT, label TEXT)")
         connection.execute(f"INSERT INTO t SELECT i, 0 FROM generate_series(1, {ROWS}) AS g (i)")
@@ -159,6 +160,7 @@ def test_writes_that_ask_the_log(connection: eventdb.Connection) -> None:
 def test_a_wrong_estimate_costs_a_few_readings_of_the_log_at_the_most() -> None:
     """The plan was made for few rows, and stays when there are many."""
     memory = eventdb.connect(":memory:", autocommit=True)
+    memory.database.verify_commits = False
     memory.execute("CREATE TABLE one (number BIGINT)")
     memory.execute("CREATE TABLE t (id INTEGER)")
     for i in range(3000):
