@@ -196,6 +196,7 @@ def fuzz(seed: int, count: int) -> None:
         if draw.random() < 0.02:
             connection.rollback()
             connection.execute("SET SYSTEM_TIME DEFAULT")
+            connection.execute("RESET statement_timeout")
             connection.verify().raise_for_problems()
             names = [r[0] for r in connection.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")]
             if "t" not in names or "p" not in names or draw.random() < 0.2:
