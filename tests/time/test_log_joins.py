@@ -176,6 +176,22 @@ def test_a_wrong_estimate_costs_a_few_readings_of_the_log_at_the_most() -> None:
     memory.close()
 
 
+def test_a_plan_is_made_anew_when_the_log_has_grown() -> None:
+    """A statement that was prepared over a short log, and runs again and again while transactions change rows and insert none."""
+    memory = eventdb.connect(":memory:", autocommit=True)
+    memory.database.verify_commits = False
+    memory.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
+    memory.execute("INSERT INTO t SELECT i, 0 FROM generate_series(1, 60) AS g (i)")
+    query = "SELECT count(x.actor), count(x.number) FROM t JOIN eventdb.transactions x ON x.number = t.row_start_tx"
+    assert ask(memory, query) == ([(0, 60)], 2)
+    for _ in range(3100):
+        memory.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+    rows, read = ask(memory, query)
+    assert rows == [(0, 60)]
+    assert read <= 2 * 9
+    memory.close()
+
+
 def test_in_the_past_only_what_was_known_then(connection: eventdb.Connection) -> None:
     query = "SELECT p.label, x.actor FROM picked {0} AS p LEFT JOIN eventdb.transactions {0} AS x ON x.number = p.number"
     rows, read = ask(connection, query.format("FOR SYSTEM_TIME AS OF TRANSACTION 9"))

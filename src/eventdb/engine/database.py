@@ -226,7 +226,7 @@ class Database:
         for state, (events, size) in zip(states, made, strict=True):
             self._remember(state.number, events, False, size)
             self._pending_bytes += size
-            self._rows_since += sum(len(event.rows) for event in events if type(event) is RowsInserted)
+            self._rows_since += 1 + sum(len(event.rows) for event in events if type(event) is RowsInserted)
         if self._rows_since > self._rows_limit:
             self._rows_since, self._rows_limit = 0, self._rows_limit * 2
             for session in list(self.sessions):

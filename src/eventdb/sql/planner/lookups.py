@@ -19,6 +19,9 @@ from eventdb.sql.planner.walk import nodes
 _APART = 20.0
 """What finding one row by itself costs, in rows read one after the other."""
 
+_SMALL = 1000.0
+"""A relation with fewer rows is looked up as one with so many: it costs little either way, and a log grows while a plan stays."""
+
 Keys = tuple[tuple[int, int], ...]
 
 
@@ -70,7 +73,10 @@ def looked_up(
 ) -> LookupJoin | None:  # fmt: skip
     """The join as one that looks its right side up, if it can and that reads less than all of it."""
     keys = lookup_keys(right, right_keys)
-    if not keys or lookup_cost(left, right, left_keys, keys, costs) > costs.reading(right):
+    scan = leaf_of(right)
+    if not keys or not isinstance(scan, SystemScan):
+        return None
+    if lookup_cost(left, right, left_keys, keys, costs) > max(costs.reading(right), _SMALL * scan.table.cost):
         return None
     return LookupJoin(kind, left, with_keys(right, keys), tuple(left_keys), tuple(right_keys), tuple(conditions))
 
