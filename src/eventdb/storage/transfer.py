@@ -135,6 +135,8 @@ class _Reader:
         self._at = 0
         self._unpacker = zlib.decompressobj(_GZIP)
         self._ready = b""
+        """A piece of what is compressed; what comes before `_place` was read already."""
+        self._place = 0
 
     def damaged(self, why: str) -> DataCorrupted:
         return DataCorrupted(f"the export {self._file.path!r} is damaged: {why}")
@@ -162,14 +164,17 @@ class _Reader:
 
     def _read(self, size: int) -> bytes:
         """That many bytes of what is compressed; fewer only at its end."""
-        parts = [self._ready]
-        have = len(self._ready)
-        while have < size and (more := self._unpacked()):
-            parts.append(more)
-            have += len(more)
-        data = b"".join(parts)
-        self._ready = data[size:]
-        return data[:size]
+        at, end = self._place, self._place + size
+        if end > len(self._ready):
+            parts = [self._ready[at:]]
+            have = len(parts[0])
+            while have < size and (more := self._unpacked()):
+                parts.append(more)
+                have += len(more)
+            self._ready = b"".join(parts)
+            at, end = 0, min(size, have)
+        self._place = end
+        return self._ready[at:end]
 
     def _unpacked(self) -> bytes:
         """The next piece, empty at the end."""
