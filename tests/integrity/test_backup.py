@@ -13,7 +13,7 @@ from faults.faulty import Crash, FaultyFiles, Keep
 
 import eventdb
 from eventdb.engine import copies
-from eventdb.errors import CannotConnect, ObjectNotInPrerequisiteState
+from eventdb.errors import CannotConnect, DataCorrupted, ObjectNotInPrerequisiteState
 from eventdb.storage.files import Files
 from eventdb.storage.log.segment import name_of
 
@@ -293,4 +293,25 @@ def test_a_disk_that_fails_loses_nothing(kind: str, tmp_path: Path) -> None:
             continue
         break
     assert failures
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "eventdb backup 9"}, {"log_id": 5}, {"transaction": "x"}, {"transaction": None}, {"segments": []},
+        {"segments": {"x": 5}}, {"segments": {name_of(1): [1]}}, {"snapshots": {"x": ["a", 1]}}, {"snapshots": None},
+    ],
+)  # fmt: skip
+def test_a_manifest_that_is_none(change: dict[str, Any], tmp_path: Path) -> None:
+    connection = filled(tmp_path / "db", 2)
+    connection.backup(tmp_path / "b")
+    manifest = tmp_path / "b" / "backup.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    with pytest.raises((DataCorrupted, ObjectNotInPrerequisiteState)):
+        connection.backup(tmp_path / "b")
+    for text in ("", "[]", "{", "5"):
+        manifest.write_text(text)
+        with pytest.raises(DataCorrupted):
+            connection.backup(tmp_path / "b")
     connection.close()

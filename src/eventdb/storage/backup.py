@@ -220,7 +220,7 @@ class _Copy:
             return empty
         try:
             found = json.loads(self._files.read(path))
-            sound = found["format"] == FORMAT and isinstance(found["segments"], dict) and isinstance(found["snapshots"], dict)
+            sound = found["format"] == FORMAT and _are_files(found["segments"]) and _are_files(found["snapshots"])
             number, log_id = int(found["transaction"]), found["log_id"]
         except (ValueError, KeyError, TypeError):
             sound = False
@@ -430,6 +430,13 @@ class _Copy:
         if number < self._log.first:
             return self._log.head_hash
         return chain.header_hash(next(iter(self._log.headers(number - 1, number))))
+
+
+def _are_files(value: Any) -> bool:
+    """Whether a value of the manifest gives each file its size and its stamp."""
+    return isinstance(value, dict) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(type(number) is int for number in pair) for pair in value.values()
+    )
 
 
 def _memory(log: EventLog) -> MemoryLog:
