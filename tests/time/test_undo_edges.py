@@ -95,6 +95,27 @@ def test_what_was_made_since_follows_a_name_that_goes_back(connection: eventdb.C
     assert ask(connection, "SELECT n FROM d") == [(1,), (2,), (3,)]
 
 
+def test_what_comes_back_has_what_it_needs(connection: eventdb.Connection) -> None:
+    """A view whose table was renamed, retyped, dropped since; a default whose sequence is gone."""
+    connection.executescript(
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); CREATE VIEW v AS SELECT id, n FROM t; CREATE VIEW w AS SELECT n FROM v;
+        INSERT INTO t VALUES (1, 2); DROP VIEW v CASCADE; ALTER TABLE t RENAME TO tt; BEGIN; REVERT TRANSACTION 5"""
+    )
+    assert ask(connection, "SELECT w.n, v.id FROM v CROSS JOIN w") == [(2, 1)]
+    connection.executescript("ROLLBACK; ALTER TABLE tt ALTER COLUMN n TYPE TEXT")
+    with pytest.raises(errors.RevertConflict) as caught:
+        connection.execute("REVERT TRANSACTION 5")
+    assert 7 in caught.value.transactions
+    for change, kind in (("ALTER TABLE tt DROP COLUMN n", errors.UndefinedColumn), ("DROP TABLE tt", errors.UndefinedTable)):
+        connection.execute(change)
+        with pytest.raises(kind, match='cannot revert transaction 5: view "'):
+            connection.execute("REVERT TRANSACTION 5")
+    connection.executescript("CREATE SEQUENCE q; CREATE TABLE d (n BIGINT DEFAULT nextval('q'))")
+    connection.executescript("ALTER TABLE d ALTER COLUMN n DROP DEFAULT; DROP SEQUENCE q")
+    with pytest.raises(errors.UndefinedTable, match='default of column "n" of table "d"'):
+        connection.execute("REVERT TRANSACTION ?", (connection.head - 1,))
+
+
 def test_rewritten_tables_keep_what_refers_to_them(connection: eventdb.Connection) -> None:
     """A table that gets its rows of before a rewrite: neither it nor those that refer to it are left without the row they need."""
     connection.executescript(PARENTS)

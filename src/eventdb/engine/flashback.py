@@ -158,7 +158,7 @@ def bring_back(
             sequence_back(txn, sequence, dropped)
     made = _made(txn, before, replace(table, name=name))
     txn.apply(TableCreated(made[0]))
-    _check_defaults(made[0], replace(env, catalog=txn.catalog), position)
+    check_defaults(made[0], replace(env, catalog=txn.catalog), position)
     if rows:
         txn.apply(RowsInserted(table.id, row_types(table), rows))
     for index in made[1]:
@@ -192,7 +192,7 @@ def check_reference(txn: Transaction, table: Table, key: ForeignKey, env: Enviro
     check_foreign_key(txn, table, key)
 
 
-def _check_defaults(table: Table, env: Environment, position: int) -> None:
+def check_defaults(table: Table, env: Environment, position: int) -> None:
     """Raise where a default takes values of a sequence that is gone."""
     for column in table.columns:
         if column.default is not None:
@@ -229,4 +229,4 @@ def _made(txn: Transaction, before: Catalog, table: Table) -> tuple[Table, list[
     return replace(table, storage=storage, base_width=table.width, constraints=constraints), indexes
 
 
-__all__ = ["Row", "before_drop", "bring_back", "check_reference", "flashback", "last_dropped", "sequence_back"]
+__all__ = ["Row", "before_drop", "bring_back", "check_defaults", "check_reference", "flashback", "last_dropped", "sequence_back"]

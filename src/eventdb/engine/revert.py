@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.conflicts import changed_keys
 from eventdb.engine.define_rows import build_index, check_foreign_key, check_not_null, check_rows, relaid
-from eventdb.engine.flashback import bring_back, check_reference, sequence_back
+from eventdb.engine.flashback import bring_back, check_defaults, check_reference, sequence_back
 from eventdb.engine.sequences import beyond, values_at
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.undo_rows import Pair, RowUndo, of_today, same
-from eventdb.errors import DependentObjectsStillExist, DuplicateTable, InvalidParameterValue, NotSupportedError, RevertConflict
+from eventdb.errors import DependentObjectsStillExist, DuplicateTable, Error, InvalidParameterValue, NotSupportedError, RevertConflict
 from eventdb.model.event import (
     BodiesRewritten,
     IndexCreated,
@@ -43,12 +43,15 @@ from eventdb.model.schema import SYSTEM_SCHEMA, Check, ForeignKey, Index, Relati
 from eventdb.sql.definition.dropping import dependent_views, removal
 from eventdb.sql.definition.indexes import index_slots
 from eventdb.sql.definition.names import KINDS, unused
-from eventdb.sql.definition.references import mentions
+from eventdb.sql.definition.queries import prepare_query
+from eventdb.sql.definition.references import mentions, relation_renamed
 from eventdb.sql.definition.renaming import followed
+from eventdb.sql.definition.tables import stored_type
 from eventdb.sql.environment import Environment
 from eventdb.sql.modification.making import row_types
 from eventdb.sql.modification.prepared import key_function
 from eventdb.sql.modification.violations import key_detail
+from eventdb.sql.parser import parse_query
 from eventdb.storage.codec import decode_body
 
 if TYPE_CHECKING:
@@ -412,9 +415,22 @@ class _Revert:
                     for key in child.foreign_keys:
                         if child is table or key.referenced_table == table_id:
                             check_foreign_key(txn, child, key)
+            check_defaults(table, env, -1)
         for table_id, keys in self._references.items():
             for key in keys:
                 check_reference(txn, catalog.tables[table_id], key, env)
+        for view in self._gone_or_changed("views"):
+            self._check_view(catalog.views[view.id], replace(env, parameter_index={}, parameter_types=[], statistics=None))
+
+    def _check_view(self, view: View, env: Environment) -> None:
+        """Hold a view that came back against what it reads, which may be gone or another by now."""
+        try:
+            columns = prepare_query(parse_query(view.query), replace(env, text=view.query)).columns
+        except Error as error:
+            raise type(error)(f'cannot revert transaction {self._number}: view "{view.name}": {error.message}') from None
+        if [stored_type(column.datatype) for column in columns] != [datatype for _, datatype in view.columns]:
+            read = [found for i in view.depends_on if (found := self._after.tables.get(i) or self._after.views.get(i)) is not None]
+            raise self._conflict(f'what view "{view.name}" reads was changed', [n for item in read for n in self._changed_at(item)])
 
     def rest_back(self) -> None:
         """Indexes and views that the transaction dropped or changed, and what of definitions had to wait for those or for rows."""
@@ -439,7 +455,12 @@ class _Revert:
                 txn.apply(TableAltered(replace(table, columns=columns, constraints=(*table.constraints, *keys))))
         for view in self._gone_or_changed("views"):
             self._free(view)
-            txn.apply(ViewCreated(view))
+            query = view.query
+            for relation_id in view.depends_on:
+                was, now = (c.tables.get(relation_id) or c.views.get(relation_id) for c in (self._before, txn.catalog))
+                if was is not None and now is not None and (was.schema, was.name) != (now.schema, now.name):
+                    query = relation_renamed(query, (was.schema, was.name), (now.schema, now.name))
+            txn.apply(ViewCreated(replace(view, query=query)))
 
 
 def _bound(before: Table, after: Table) -> list[str]:
