@@ -181,3 +181,17 @@ def test_who_may_only_read_waits_while_bodies_are_put_in_their_places(tmp_path: 
     erasing.join(10)
     for one in (opened, reader, connection):
         one.close()
+
+
+def test_files_of_other_names(tmp_path: Path) -> None:
+    """What looks like a rewritten segment and is none of this log is nobody's business; what waits for nothing goes."""
+    path = tmp_path / "db"
+    prepare(path, FaultyFiles()).close()
+    strange = [f"{1:020d}.cbor.9-zz.rewritten", f"{1:020d}.cbor.1-abc.rewritten", "1.cbor.9-ab.rewritten", "notes.txt"]
+    for name in [*strange, f"{1:020d}.cbor.9-abcd.rewritten", f"{1:020d}.cbor.2-.rewritten"]:
+        (path / "log" / name).write_text("x")
+    for read_only in (True, False):
+        connection = eventdb.connect(path, read_only=read_only)
+        connection.verify().raise_for_problems()
+        connection.close()
+    assert sorted(strange) == sorted(p.name for p in (path / "log").iterdir() if not p.name.endswith(".cbor"))

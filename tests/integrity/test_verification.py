@@ -242,3 +242,11 @@ def test_indexes_over_what_the_definition_was(work: str) -> None:
     connection.executescript(work)
     connection.verify().raise_for_problems()
     connection.close()
+
+
+@pytest.mark.parametrize("wrong", [5, "x", b"x", {}, [None], ({"format": 1},)])
+def test_what_is_no_digest(wrong: Any) -> None:
+    connection = eventdb.connect(":memory:")
+    with pytest.raises(eventdb.DataError, match="no digest of a log"):
+        connection.verify(digest=wrong)
+    connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.constraints import parent_exists, reference_values
@@ -33,7 +33,7 @@ def verify(session: Session, digest: Any = None, progress: Progress | None = Non
     Others may go on writing meanwhile; what they commit is not looked at. Takes memory for a second copy of the state.
     """
     began = time.perf_counter()
-    kept = [digest_from(one) for one in ([] if digest is None else [digest] if isinstance(digest, Mapping) else digest)]
+    kept = [digest_from(one) for one in ([] if digest is None else digest if isinstance(digest, list | tuple) else [digest])]
     found = undisturbed(session.database, lambda: _verified(session, kept, progress), lambda made: made.ok)
     found.duration = time.perf_counter() - began
     return found

@@ -30,7 +30,7 @@ from eventdb.storage.log.segment import COMPRESSED, HEADER_SIZE, REDACTED, Broke
 from eventdb.storage.log.tail import place
 
 Replace = Callable[[Record], bytes | None]
-_NAME = re.compile(r"(\d{20}\.cbor)\.(\d+)-([0-9a-f]*)\.rewritten")
+_NAME = re.compile(r"(\d{20}\.cbor)\.(\d+)-((?:[0-9a-f]{2})*)\.rewritten")
 _COPY_BYTES = 1 << 20
 
 
