@@ -9,7 +9,7 @@ from properties.workload import Workload
 
 import eventdb
 from eventdb.engine.sequences import values_at
-from eventdb.storage.recovery import apply_record
+from eventdb.storage.recovery import Replay
 from eventdb.storage.rewind import rewind
 from eventdb.storage.state import State
 from eventdb.storage.verify import _table_differences, differences
@@ -21,7 +21,7 @@ def check(connection: eventdb.Connection) -> int:
     replayed = State.empty(head.index_keys)
     states = [replayed]
     for record in database.log.read():
-        replayed = apply_record(replayed, record)
+        replayed = Replay(replayed).apply(record)
         states.append(replayed)
     for number, expected in enumerate(states):
         made = rewind(head, number, values_at(database.log, head, number, head.catalog_at(number).sequences))
@@ -29,7 +29,7 @@ def check(connection: eventdb.Connection) -> int:
         assert not found, (number, found)
         # and it goes on from there as the one it is made from
         if number < head.number:
-            again = apply_record(made, next(database.log.read(number, number + 1)))
+            again = Replay(made).apply(next(database.log.read(number, number + 1)))
             assert not list(differences(again, states[number + 1]))
     return head.number
 

@@ -19,7 +19,7 @@ from eventdb.storage.codec import encode_body
 from eventdb.storage.files import Files
 from eventdb.storage.log.base import Appended, EventLog, Proposal
 from eventdb.storage.log.memory import MemoryLog
-from eventdb.storage.recovery import apply_record, open_database, replay
+from eventdb.storage.recovery import Replay, open_database, replay
 from eventdb.storage.snapshot import KEPT, SnapshotStore
 from eventdb.storage.state import State
 from eventdb.storage.verify import differences, verify
@@ -322,4 +322,4 @@ def test_opening_names_the_transaction_that_cannot_be_applied() -> None:
     with pytest.raises(DataCorrupted, match="transaction 2 of the log cannot be applied"):
         replay(State.empty(), log)
     record = next(iter(log.read(0, 1)))
-    assert apply_record(State.empty(), record).number == 1
+    assert Replay(State.empty()).apply(record).number == 1

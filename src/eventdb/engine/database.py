@@ -25,7 +25,7 @@ from eventdb.storage.codec import decode_body
 from eventdb.storage.files import Files
 from eventdb.storage.index import EntryFunction
 from eventdb.storage.log.base import EventLog
-from eventdb.storage.recovery import SNAPSHOTS, Report, open_database, replay
+from eventdb.storage.recovery import SNAPSHOTS, Replay, Report, open_database, replay
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 from eventdb.storage.timeline import Timeline
@@ -139,21 +139,23 @@ class Database:
         """Apply what others have appended; the caller holds the commit lock."""
         if self.log.refresh() == self.head.number:
             return
-        state = self.head
-        for record in self.log.read(state.number):
+        replayed = Replay(self.head)
+        recent: deque[tuple[int, Sequence[Event], int]] = deque(maxlen=_RECENT)
+        advanced: list[SequenceAdvanced] = []
+        for record in self.log.read(self.head.number):
             if record.rewrites:
                 self._read_again()
                 return
-            events = decode_body(record.body)
-            editor = state.edit(record.header.number)
-            for event in events:
-                editor.apply(event)
-            state = editor.publish(record.header.time)
-            self._remember(state.number, events, True, len(record.body))
-            for event in events:
-                if type(event) is SequenceAdvanced and event.sequence_id in state.catalog.sequences:
-                    self.allocators.committed(state.catalog.sequences[event.sequence_id], event.value)
-            self.head = state
+            made = decode_body(record.body)
+            replayed.apply(record, made)
+            recent.append((record.header.number, made, len(record.body)))
+            advanced += [event for event in made if type(event) is SequenceAdvanced]
+        self.head = state = replayed.state
+        for number, events, size in recent:
+            self._remember(number, events, True, size)
+        for event in advanced:
+            if event.sequence_id in state.catalog.sequences:
+                self.allocators.committed(state.catalog.sequences[event.sequence_id], event.value)
 
     def _read_again(self) -> None:
         """Another process replaced bodies of the log: what is known here may be gone there. Take the state from what it left."""

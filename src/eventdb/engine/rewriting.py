@@ -26,7 +26,7 @@ from eventdb.model import clock
 from eventdb.model.event import BodiesRewritten, Event
 from eventdb.storage.codec import decode_body, encode_body
 from eventdb.storage.log.base import Conflict, Proposal, Record
-from eventdb.storage.recovery import apply_record
+from eventdb.storage.recovery import Replay
 from eventdb.storage.state import Editor, State
 from eventdb.storage.table import collector_asleep
 
@@ -115,7 +115,7 @@ class _Work:
         self.txid = os.urandom(16)
         self.editor: Editor | None = None
         self.time = 0
-        self._state = State.empty(database.index_keys)
+        self._replay = Replay(State.empty(database.index_keys))
         self._plan = plan
         self._deadline = deadline
         settings = session.settings
@@ -128,11 +128,11 @@ class _Work:
             raise QueryCanceled("canceling statement due to statement timeout")
         events = decode_body(record.body)
         made = self._plan.events_of(record.header.number, events)
-        self._state = apply_record(self._state, record, made)
+        self._replay.apply(record, made)
         return None if made is events else encode_body(made)
 
     def propose(self, receipts: BodiesRewritten) -> Proposal:
-        state = self._state
+        state = self._replay.state
         events = [*self._plan.finish(state), receipts]
         self.editor = state.edit(state.number + 1)
         for event in events:

@@ -64,14 +64,16 @@ class Draft:
         tables: Mapping[int, TableData],
         sequences: Mapping[int, int | None],
         index_keys: IndexKeys | None,
+        token: object = None,
     ) -> None:
+        """`token`: of an editor whose pages are to be changed in place."""
         self.number = number
         self.catalog = catalog
         self._base = tables
         self._touched: dict[int, TableData] = {}
         self._sequences = sequences
         self._index_keys = index_keys
-        self._token = object()
+        self._token = token or object()
         self.rewrites = False
         self.trimmed: dict[int, int] = {}
 
@@ -128,7 +130,9 @@ class Draft:
             data = data or self._base.get(storage)
             if data is None:
                 raise InternalError(f"no storage {storage} in this state")
-            data = self._touched[storage] = data.fork(self._token)
+            if data.token is not self._token:
+                data = data.fork(self._token)
+            self._touched[storage] = data
         return data
 
     def _rows(self, table_id: int) -> TableData:

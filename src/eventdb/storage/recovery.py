@@ -16,7 +16,7 @@ from eventdb.storage.log.directory import DirectoryLog
 from eventdb.storage.log.memory import MemoryLog
 from eventdb.storage.log.receipts import Redactions
 from eventdb.storage.snapshot import SnapshotStore
-from eventdb.storage.state import State
+from eventdb.storage.state import Editor, State
 from eventdb.storage.table import collector_asleep
 
 LOG = "log"
@@ -139,7 +139,7 @@ def _replayed(state: State, log: EventLog, until: int | None) -> State | None:
             f"the log begins at transaction {log.first}, and no snapshot holds what came before it",
             hint="Restore the snapshots folder from a backup.",
         )
-    start = state.number
+    start, made = state.number, Replay(state)
     redactions = Redactions(start)
     with collector_asleep(1 << 30):
         for record in log.read(start, until):
@@ -147,17 +147,30 @@ def _replayed(state: State, log: EventLog, until: int | None) -> State | None:
                 if record.rewrites and start:
                     return None
                 redactions.follow(record)
-            state = apply_record(state, record)
-    return state
+            made.apply(record)
+    return made.state
 
 
-def apply_record(state: State, record: Record, events: Sequence[Event] | None = None) -> State:
-    """The state after one more transaction; `events` where its body was decoded already. Raises DataCorrupted naming it."""
-    number = record.header.number
-    try:
-        editor = state.edit(number)
-        for event in decode_body(record.body) if events is None else events:
-            editor.apply(event)
-    except Error as error:
-        raise DataCorrupted(f"transaction {number} of the log cannot be applied: {error.message}") from error
-    return editor.publish(record.header.time)
+class Replay:
+    """Transactions of the log applied one after another; `state` is the one after the last of them.
+
+    Pages are copied once, and not for each transaction: a state from in between must not be read any more after the next `apply`.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._editor: Editor | None = None
+
+    def apply(self, record: Record, events: Sequence[Event] | None = None) -> State:
+        """Apply one more; `events` where its body was decoded already. Raises DataCorrupted naming it; nothing can follow then."""
+        number = record.header.number
+        try:
+            editor = self._editor
+            if editor is None or editor.number != number:
+                editor = self._editor = self.state.edit(number)
+            for event in decode_body(record.body) if events is None else events:
+                editor.apply(event)
+        except Error as error:
+            raise DataCorrupted(f"transaction {number} of the log cannot be applied: {error.message}") from error
+        self.state = editor.advance(record.header.time)
+        return self.state

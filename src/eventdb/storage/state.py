@@ -123,10 +123,10 @@ def _number(entry: tuple[int, Catalog]) -> int:
 class Editor(Draft):
     """The draft of one transaction: events go in, reading sees them, `publish` gives the next state."""
 
-    def __init__(self, state: State, number: int) -> None:
+    def __init__(self, state: State, number: int, token: object = None) -> None:
         if number != state.number + 1:
             raise InternalError(f"transaction {number} cannot follow on state {state.number}")
-        super().__init__(number, state.catalog, state.tables, state.sequences, state.index_keys)
+        super().__init__(number, state.catalog, state.tables, state.sequences, state.index_keys, token)
         self._state = state
 
     def next_row_id(self, table_id: int) -> int:
@@ -168,13 +168,27 @@ class Editor(Draft):
     def publish(self, time_us: int) -> State:
         """The state after this transaction, committed at `time_us`. The editor is done."""
         self.freeze()
-        state = self._state
+        return self._after(time_us)[0]
+
+    def advance(self, time_us: int) -> State:
+        """As `publish`, but the editor goes on as the draft of the next transaction and changes the pages of that state in place: so pages
+        are copied once for many transactions. Nobody may read the state any more when the next event is applied."""
+        state, kept = self._after(time_us)
+        if kept:
+            self.freeze()
+        self.__init__(state, state.number + 1, self._token)  # type: ignore[misc]
+        return state
+
+    def _after(self, time_us: int) -> tuple[State, bool]:
+        """The state after this transaction, and whether some of its pages are kept for good, as the end of an era."""
+        state, kept = self._state, False
         for data in self._touched.values():
-            data.published(self.number)
+            kept |= data.published(self.number)
         catalogs = state.catalogs
         if self.catalog is not state.catalog:
             catalogs = (*catalogs, (self.number, replace(self.catalog, version=(self.number, 0))))
         times = state.timeline.extended(time_us)
         horizons = {**state.horizons, **self.trimmed} if self.trimmed else state.horizons
         rewritings = (*state.rewritings, self.number) if self.rewrites else state.rewritings
-        return State(self.number, catalogs, self.tables(), self._sequences, times, state.index_keys, rewritings, horizons)
+        made = State(self.number, catalogs, self.tables(), self._sequences, times, state.index_keys, rewritings, horizons)
+        return made, kept

@@ -182,14 +182,16 @@ class TableData:
         copy._ended, copy._ended_count, copy.scanned = self._ended, self._ended_count, self.scanned
         return copy
 
-    def published(self, number: int) -> None:
-        """Transaction `number`, which edited this, is done."""
+    def published(self, number: int) -> bool:
+        """Transaction `number`, which edited this, is done. Whether an era ends with it, which keeps the pages as they are."""
         if self.touched is not None:
             self.touched = self.touched.extended(number)
         if self._ended_count:
             eras = Eras(number) if self.eras is None else self.eras
-            self.eras = eras.extended(number, self.ended(), self.live)
+            self.eras = longer = eras.extended(number, self.ended(), self.live)
             self._ended, self._ended_count = [], 0
+            return longer.ends() != eras.ends()
+        return False
 
     def ended(self) -> list[Row]:
         """The versions that the transaction under way has ended."""

@@ -27,7 +27,7 @@ from eventdb.storage.index import Entry, EntryRule, IndexData
 from eventdb.storage.log.base import EventLog, Record
 from eventdb.storage.log.chain import body_hash, genesis
 from eventdb.storage.log.receipts import Redactions
-from eventdb.storage.recovery import apply_record
+from eventdb.storage.recovery import Replay
 from eventdb.storage.snapshot import SnapshotStore
 from eventdb.storage.state import State
 from eventdb.storage.table import Shape, TableData
@@ -229,10 +229,10 @@ class _LogCheck:
         self._redactions: Redactions | None = Redactions(log.first - 1)
         self._tell = tell
         self._hash: bytes | None = genesis(log.log_id) if log.first == 1 else None
-        self._made: State | None = State.empty(state.index_keys)
+        self._made: Replay | None = Replay(State.empty(state.index_keys))
         if log.first > 1:
             base = min((number for number in stored if number >= log.first - 1), default=None)
-            self._made = None if base is None else stored[base]
+            self._made = None if base is None else Replay(stored[base])
             if base is None:
                 found.report("snapshot", f"the log begins at transaction {log.first}, and no snapshot holds what came before it")
 
@@ -253,7 +253,7 @@ class _LogCheck:
                 break
         if breaks == _MOST_BREAKS:
             self._found.report("log", f"nothing after transaction {done} was read")
-        return self._made
+        return None if self._made is None else self._made.state
 
     def _check(self, record: Record) -> None:
         number, found = record.header.number, self._found
@@ -272,10 +272,10 @@ class _LogCheck:
                 self._redactions.follow(record)
             except Error as error:
                 found.report("log", error.message, number)
-        if self._made is None or number <= self._made.number:
+        if self._made is None or number <= self._made.state.number:
             return
         try:
-            made = self._made = apply_record(self._made, record)
+            made = self._made.apply(record)
         except Error as error:
             found.report("log", error.message, number)
             self._made = None
