@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,6 +45,9 @@ SNAPSHOT_EVENTS = 2000
 """After so many transactions a snapshot is written in the background …"""
 SNAPSHOT_BYTES = 32 << 20
 """… or after so many bytes of log bodies."""
+SNAPSHOT_WAIT = 40_000
+"""But not before so many transactions for each second that the last snapshot took to write, up to five: reading those again takes about as
+long. So a large table whose pages change all over is not written down all the time."""
 
 
 
@@ -112,6 +116,7 @@ class Database:
         self._snapshot_thread: threading.Thread | None = None
         self._snapshot_number = self.head.number
         self._pending_bytes = 0
+        self._snapshot_seconds = 0.0
         self._merkle_tree: MerkleTree | None = None
         self._merkle_lock = threading.Lock()
         self.verify_commits = os.environ.get("EVENTDB_VERIFY") == "1"
@@ -237,7 +242,8 @@ class Database:
         if self.verify_commits:
             self.check()
         if self._snapshots is not None and (
-            self.head.number - self._snapshot_number >= SNAPSHOT_EVENTS or self._pending_bytes >= SNAPSHOT_BYTES
+            self.head.number - self._snapshot_number >= max(SNAPSHOT_EVENTS, min(self._snapshot_seconds, 5.0) * SNAPSHOT_WAIT)
+            or self._pending_bytes >= SNAPSHOT_BYTES
         ):
             self._start_snapshot()
 
@@ -261,7 +267,9 @@ class Database:
         if self._snapshots is None:
             return
         with self._snapshot_lock:
-            self._snapshots.write(state, self.log)
+            started = time.thread_time()
+            if self._snapshots.write(state, self.log) is not None:
+                self._snapshot_seconds = time.thread_time() - started
 
     def checkpoint(self) -> None:
         """Sync the log and write a snapshot of the head now."""

@@ -37,6 +37,8 @@ Rule = tuple[IndexData, EntryRule]
 
 BULK = 32
 """From so many rows on an event is applied page by page."""
+_COLUMNWISE = 8
+"""So many rows of a page are changed column by column."""
 _start = itemgetter(0)
 _GC_ROWS = 1000
 _WITH_NAN = (Kind.REAL, Kind.DOUBLE, Kind.NUMERIC)
@@ -279,16 +281,10 @@ class TableData:
         old = vals[i]
         shape = self.shape
         before = old if shape.tails is None else shape.full(old)
-        row = list(before)
-        same = True
-        for slot, value in zip(slots, values, strict=True):
-            if same and not identical(row[slot], value):
-                same = False
-            row[slot] = value
-        if same:
+        after = _changed(before, slots, values, number)
+        if after is None:
             return
-        row[0] = number
-        vals[i] = after = tuple(row)
+        vals[i] = after
         if old[0] != number:
             self.past.put(shape.versions.of(key, number), old)
             self._note((old,))
@@ -299,10 +295,7 @@ class TableData:
         self, number: int, keys: Sequence[Key], slots: tuple[int, ...], values: Sequence[Row], rules: Sequence[Rule]
     ) -> None:
         """The same for many rows by ascending key, a leaf at a time."""
-        shape = self.shape
-        full = shape.full if shape.tails is not None else None
-        # NaN differs from itself, so of columns that may hold it each value is looked at
-        sure = [n for n, slot in enumerate(slots) if slot not in shape.nan_slots]
+        full = self.shape.full if self.shape.tails is not None else None
         changed: list[Key] = []
         stored: list[Row] = []
         olds: list[Row] = []
@@ -314,31 +307,38 @@ class TableData:
                 raise self._missing(next(key for key in part if self.live.get(key) is None))
             kept = leaf.vals if len(places) == len(leaf.keys) else [leaf.vals[i] for i in places]
             before = kept if full is None else list(map(full, kept))
-            columns = list(zip(*before, strict=True))
-            coming = list(zip(*values[lo:hi], strict=True))
-            differ = any(all(map(ne, columns[slots[n]], coming[n])) for n in sure)
-            columns[0] = repeat(number, hi - lo)  # type: ignore[call-overload]
-            for slot, column in zip(slots, coming, strict=True):
-                columns[slot] = column
-            after = list(zip(*columns, strict=True))
-            if not differ:
-                really = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if not all(identical(a[s], b[s]) for s in slots)]
+            after = self._changed_rows(number, before, slots, values[lo:hi])
+            if None in after:
+                really = [i for i, row in enumerate(after) if row is not None]
                 part, places = [part[i] for i in really], [places[i] for i in really]
                 kept, before, after = [kept[i] for i in really], [before[i] for i in really], [after[i] for i in really]
             if len(places) == len(leaf.keys):
-                leaf.vals = after
+                leaf.vals = list(after)
             else:
                 vals = leaf.vals
                 for i, row in zip(places, after, strict=True):
                     vals[i] = row
             changed += part
             stored += kept
-            news += after
+            news += after  # type: ignore[arg-type]
             if rules:
                 olds += before
         self._keep(changed, stored, number)
         for index, rule in rules:
             index.change_many(rule, olds, news, changed, number)
+
+    def _changed_rows(self, number: int, rows: Sequence[Row], slots: tuple[int, ...], values: Sequence[Row]) -> Sequence[Row | None]:
+        """Rows with other values, None for each that has them already."""
+        if len(rows) >= _COLUMNWISE:
+            columns = list(zip(*rows, strict=True))
+            coming = list(zip(*values, strict=True))
+            nan_slots = self.shape.nan_slots  # NaN differs from itself, so of columns that may hold it each value is looked at
+            if any(slot not in nan_slots and all(map(ne, columns[slot], column)) for slot, column in zip(slots, coming, strict=True)):
+                columns[0] = repeat(number, len(rows))  # type: ignore[call-overload]
+                for slot, column in zip(slots, coming, strict=True):
+                    columns[slot] = column
+                return list(zip(*columns, strict=True))
+        return [_changed(row, slots, new, number) for row, new in zip(rows, values, strict=True)]
 
     def delete(self, number: int, keys: Sequence[Key]) -> None:
         """Apply RowsDeleted."""
@@ -452,6 +452,20 @@ class TableData:
 
     def _missing(self, key: Key) -> InternalError:
         return InternalError(f'a change of table "{self.shape.table.name}" names the key {key!r}, which is not there')
+
+
+def _changed(row: Row, slots: tuple[int, ...], values: Row, number: int) -> Row | None:
+    """A row with other values from transaction `number` on; None if it has them already."""
+    made = list(row)
+    same = True
+    for slot, value in zip(slots, values, strict=True):
+        if same and not identical(made[slot], value):
+            same = False
+        made[slot] = value
+    if same:
+        return None
+    made[0] = number
+    return tuple(made)
 
 
 def _places(keys: list[Key], wanted: Sequence[Key]) -> Sequence[int] | None:
