@@ -222,6 +222,10 @@ def test_in_the_past_only_what_was_known_then(connection: eventdb.Connection) ->
         ("SELECT transaction, after_n FROM table_changes('t') ORDER BY transaction DESC, position DESC LIMIT 5", 16),
         ("SELECT e.transaction, e.position, x.actor FROM {events} e JOIN {transactions} x ON x.number = e.transaction"
          " ORDER BY e.transaction DESC, e.position DESC LIMIT 5", 160),
+        ("SELECT v.id, v.n, x.actor FROM t FOR SYSTEM_TIME ALL AS v LEFT JOIN {transactions} x ON x.number = v.row_start_tx"
+         " ORDER BY v.row_start_tx DESC, v.id LIMIT 5", 40),
+        ("SELECT v.id, x.actor, y.actor FROM t FOR SYSTEM_TIME ALL AS v LEFT JOIN {transactions} x ON x.committed_at = v.row_start"
+         " LEFT JOIN {transactions} y ON y.number = v.row_end_tx ORDER BY v.row_start_tx DESC, v.id LIMIT 5", 80),
         ("SELECT max(number), min(number), count(*) FROM {transactions}", 0),
         ("SELECT count(*) FROM {transactions} WHERE number BETWEEN 5 AND 10", 0),
         ("SELECT count(actor) FROM {transactions} WHERE number BETWEEN 5 AND 10", 6),

@@ -129,6 +129,9 @@ class Costs:
         if isinstance(node, Access) and not node.versions:
             slots = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
             return any(u <= slots for u in self.unique_slots(node.table, node.moment))
+        if isinstance(node, SystemScan):
+            places = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
+            return any(places >= set(order) for order in node.table.orders)
         if isinstance(node, Aggregate):
             places = {k.ordinal for k in keys if isinstance(k, Column) and k.relation == node.relation}
             return places >= set(range(len(node.groups)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from eventdb.model.record import replace
-from eventdb.sql.expressions.bound import Comparison, Expr, SubqueryExpression
+from eventdb.sql.expressions.bound import SubqueryExpression
 from eventdb.sql.planner.costs import Costs
 from eventdb.sql.planner.lookups import looked_up as looked_up_join
 from eventdb.sql.planner.lookups import matching
@@ -22,7 +22,7 @@ from eventdb.sql.planner.nodes import (
 )
 from eventdb.sql.planner.ordering import BUILD, PROBE, index_join, lookup_cost, read_cost
 from eventdb.sql.planner.rules import RULES, Context
-from eventdb.sql.planner.walk import bottom_up, everything, free, rebuild, relations, visible
+from eventdb.sql.planner.walk import bottom_up, everything, free, key_pairs, keys_of, rebuild, visible
 
 _DEEPEST = 12
 
@@ -79,27 +79,6 @@ def physical(bound: BoundQuery, costs: Costs, optimise: bool = True) -> BoundQue
 
     changed = change(bound)
     return descend(changed, inside) if has_subqueries(changed) else changed  # type: ignore[return-value]
-
-
-def key_pairs(join: Join) -> tuple[list[tuple[Expr, Expr]], list[Expr]]:
-    """(pairs of equal keys (left, right), the other conditions) of a join."""
-    left, right = visible(join.left), visible(join.right)
-    pairs, others = [], []
-    for condition in join.conditions:
-        if isinstance(condition, Comparison) and condition.operator == "=":
-            a, b = relations((condition.left,)), relations((condition.right,))
-            if a and b and not b & left and not a & right and b & right and a & left:
-                pairs.append((condition.left, condition.right))
-                continue
-            if a and b and not a & left and not b & right and a & right and b & left:
-                pairs.append((condition.right, condition.left))
-                continue
-        others.append(condition)
-    return pairs, others
-
-
-def keys_of(pairs: list[tuple[Expr, Expr]]) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
-    return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
 
 def joined(node: Node, costs: Costs, optimise: bool) -> Node:

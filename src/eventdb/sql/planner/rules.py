@@ -9,6 +9,7 @@ from eventdb.sql.expressions.bound import Call, Column, Comparison, Constant, Ex
 from eventdb.sql.planner.access import best_access, limited, ordered_access, sort_key
 from eventdb.sql.planner.aggregates import equal_sides, join_aggregates, read_ends
 from eventdb.sql.planner.costs import Costs
+from eventdb.sql.planner.limits import limited_first
 from eventdb.sql.planner.lookups import in_order, leaf_of
 from eventdb.sql.planner.nodes import (
     Access,
@@ -338,6 +339,11 @@ def use_top_n(query: BoundQuery, context: Context) -> BoundQuery:
     return with_plan(query, bottom_up(query.plan, change))
 
 
+def limit_first(query: BoundQuery, context: Context) -> BoundQuery:
+    """The first rows are taken before left joins that neither add rows nor drop any."""
+    return limited_first(query, context.costs)
+
+
 def use_order(query: BoundQuery, context: Context) -> BoundQuery:
     """A sort in the order of a key or index that is read anyway (or, under LIMIT, can be) falls away."""
 
@@ -391,7 +397,8 @@ def _pays(node: Access, sort: TopN, context: Context) -> bool:
 
 
 RULES: list[Rule] = [
-    inline_common_tables, unnest_subqueries, unnest_aggregates, use_ends, push_filters, order_joins, choose_access, use_top_n, use_order,
+    inline_common_tables, unnest_subqueries, unnest_aggregates, use_ends, push_filters, order_joins, choose_access, use_top_n,
+    limit_first, use_order,
 ]  # fmt: skip
 
 __all__ = ["RULES", "Context", "Rule"]

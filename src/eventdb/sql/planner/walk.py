@@ -12,6 +12,7 @@ from eventdb.sql.expressions.bound import (
     BoundExpression,
     Call,
     Column,
+    Comparison,
     Expr,
     FrameBound,
     OrderKey,
@@ -25,6 +26,7 @@ from eventdb.sql.planner.nodes import (
     Bounds,
     Common,
     CommonTables,
+    Join,
     LookupJoin,
     Node,
     Project,
@@ -243,3 +245,24 @@ def stored(plan: Node) -> Iterator[Access]:
     for node in nodes(plan):
         if isinstance(node, Access):
             yield node
+
+
+def key_pairs(join: Join) -> tuple[list[tuple[Expr, Expr]], list[Expr]]:
+    """(pairs of equal keys (left, right), the other conditions) of a join."""
+    left, right = visible(join.left), visible(join.right)
+    pairs, others = [], []
+    for condition in join.conditions:
+        if isinstance(condition, Comparison) and condition.operator == "=":
+            a, b = relations((condition.left,)), relations((condition.right,))
+            if a and b and not b & left and not a & right and b & right and a & left:
+                pairs.append((condition.left, condition.right))
+                continue
+            if a and b and not a & left and not b & right and a & right and b & left:
+                pairs.append((condition.right, condition.left))
+                continue
+        others.append(condition)
+    return pairs, others
+
+
+def keys_of(pairs: list[tuple[Expr, Expr]]) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
+    return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
