@@ -132,6 +132,7 @@ class Draft:
                 raise InternalError(f"no storage {storage} in this state")
             if data.token is not self._token:
                 data = data.fork(self._token)
+            data.checked = False
             self._touched[storage] = data
         return data
 
