@@ -96,7 +96,7 @@ def test_what_was_made_since_follows_a_name_that_goes_back(connection: eventdb.C
 
 
 def test_what_comes_back_has_what_it_needs(connection: eventdb.Connection) -> None:
-    """A view whose table was renamed, retyped, dropped since; a default whose sequence is gone."""
+    """A view whose table was renamed, retyped, dropped since; a default whose sequence is gone; an index whose column is."""
     connection.executescript(
         """CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); CREATE VIEW v AS SELECT id, n FROM t; CREATE VIEW w AS SELECT n FROM v;
         INSERT INTO t VALUES (1, 2); DROP VIEW v CASCADE; ALTER TABLE t RENAME TO tt; BEGIN; REVERT TRANSACTION 5"""
@@ -114,6 +114,10 @@ def test_what_comes_back_has_what_it_needs(connection: eventdb.Connection) -> No
     connection.executescript("ALTER TABLE d ALTER COLUMN n DROP DEFAULT; DROP SEQUENCE q")
     with pytest.raises(errors.UndefinedTable, match='default of column "n" of table "d"'):
         connection.execute("REVERT TRANSACTION ?", (connection.head - 1,))
+    connection.executescript("CREATE INDEX i ON d (n); DROP INDEX i; ALTER TABLE d DROP COLUMN n")
+    with pytest.raises(errors.RevertConflict, match='a column of index "i" was dropped later') as caught:
+        connection.execute("REVERT TRANSACTION ?", (connection.head - 1,))
+    assert caught.value.transactions == (connection.head,)
 
 
 def test_rewritten_tables_keep_what_refers_to_them(connection: eventdb.Connection) -> None:

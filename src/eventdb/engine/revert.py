@@ -439,6 +439,8 @@ class _Revert:
             table = txn.catalog.tables.get(index.table_id)
             if index.id in self._after.indexes or table is None or index.table_id not in self._after.tables:
                 continue
+            if not {*index.include, *(c.column_id for c in index.columns if c.column_id is not None)} <= table.by_id.keys():
+                raise self._conflict(f'a column of index "{index.name}" was dropped', self._changed_at(table))
             names = {name for schema, name in txn.catalog.names if schema == index.schema}
             made: Index = replace(index, id=txn.catalog.next_id, name=unused(index.name, names))
             build_index(txn, made)
