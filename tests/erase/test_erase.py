@@ -388,3 +388,22 @@ def test_a_statement_that_takes_too_long(db: Any, statement: str) -> None:
     db.execute("SET statement_timeout = 0")
     assert (db.head, db.execute("SELECT count(*) FROM p FOR SYSTEM_TIME ALL").fetchone()) == (3, (10_000,))
     assert db.execute(statement).rowcount == 5000
+
+
+@pytest.mark.parametrize("key", ["", " PRIMARY KEY"])
+@pytest.mark.parametrize("change", ["ALTER TABLE p ALTER COLUMN n TYPE TEXT", "DROP TABLE p; FLASHBACK TABLE p TO BEFORE DROP"])
+def test_rows_in_passing_before_the_table_was_rewritten(db: Any, change: str, key: str) -> None:
+    """They are looked at in the shape that the table has now."""
+    db.execute(f"CREATE TABLE p (id INTEGER{key}, name TEXT, n INTEGER)")
+    db.executescript("""
+        BEGIN;
+        INSERT INTO p VALUES (1, 'for a moment', 5), (2, 'Bob', 6);
+        UPDATE p SET name = 'Ada', n = 7 WHERE id = 1;
+        COMMIT;
+    """)
+    db.execute("ALTER TABLE p ADD COLUMN later TEXT DEFAULT 'x'")
+    db.executescript(change)
+    assert db.execute("ERASE FROM p WHERE name = 'for a moment' AND n = '5' AND later = 'x'").rowcount == 1
+    assert [row[0] for row in db.execute("SELECT name FROM p")] == ["Bob"]
+    bodies = b"".join(record.body for record in db.database.log.read())
+    assert not any(word in bodies for word in (b"Ada", b"for a moment"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from eventdb.engine.identities import Identities, Key, Place
-from eventdb.engine.versions import layout_of
+from eventdb.engine.versions import AllVersions, layout_of
 from eventdb.model.event import Event, RowsDeleted, RowsInserted, RowsUpdated, TableRewritten
 from eventdb.model.schema import Table
 from eventdb.sql.reader import Row
@@ -22,7 +22,8 @@ class Passing:
         self._table = table
         self._identities = identities
         self._execution = execution
-        self._layouts: dict[Table, Callable[[Row], Row]] = {}
+        self._storages = AllVersions(state, table).storages
+        self._layouts: dict[int, Callable[[Row], Row]] = {}
 
     def follow(self, number: int, events: Sequence[Event]) -> None:
         """Take the events of the next transaction."""
@@ -81,7 +82,8 @@ class Passing:
         if table.storage == self._table.storage:
             tails = self._table.tails
             return row if tails is None or len(row) >= self._table.width else row + tails[len(row)]
-        lay = self._layouts.get(table)
+        last = self._storages.get(table.storage, table)  # with what was added to it later
+        lay = self._layouts.get(table.storage)
         if lay is None:
-            lay = self._layouts[table] = layout_of(table, self._table, self._execution)
-        return lay(row if table.tails is None or len(row) >= table.width else row + table.tails[len(row)])
+            lay = self._layouts[table.storage] = layout_of(last, self._table, self._execution)
+        return lay(row if last.tails is None or len(row) >= last.width else row + last.tails[len(row)])
