@@ -228,6 +228,7 @@ def test_the_chain_in_memory() -> None:
         "DELETE FROM item WHERE price IS NULL; ALTER TABLE item ALTER COLUMN price SET NOT NULL",
         "BEGIN; ALTER TABLE item DROP CONSTRAINT item_pkey; ALTER TABLE item ALTER COLUMN name TYPE VARCHAR(9); COMMIT",
         "BEGIN; ALTER TABLE item DROP CONSTRAINT item_pkey; DROP TABLE item; COMMIT",
+        "BEGIN; ALTER TABLE item ADD COLUMN more INTEGER DEFAULT 7; UPDATE item SET price = 30; DROP TABLE item; COMMIT",
     ],
 )
 def test_indexes_over_what_the_definition_was(work: str) -> None:

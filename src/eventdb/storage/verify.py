@@ -448,7 +448,7 @@ def _check_history(state: State, data: TableData, index: IndexData, report: Repo
         kept.setdefault(entry[:-1], []).append((entry[-1], until))
     for entry, since in _items(index.live):
         kept.setdefault(entry, []).append((since, None))
-    first, last = index.created_at, index.dropped_at
+    first, last = index.created_at, data.closed_at if index.dropped_at is None else index.dropped_at
     for entry in wanted.keys() | kept.keys():
         if _joined(wanted.get(entry, []), first, last) != _joined(kept.get(entry, []), first, last):
             report(f"index {index.id} keeps {kept.get(entry)} for {entry!r}, the rows say {wanted.get(entry)}")
