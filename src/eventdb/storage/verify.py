@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from eventdb.errors import DataCorrupted, Error
@@ -432,27 +432,45 @@ def _check_history(state: State, data: TableData, index: IndexData, report: Repo
     # a column that must not be NULL now may have been it then
     table = replace(shape.table, columns=tuple(replace(column, nullable=True) for column in shape.table.columns))
     rule = EntryRule(table, definition, state.index_keys)
-    wanted: dict[Entry, list[Interval]] = {}
-    kept: dict[Entry, list[Interval]] = {}
+    wanted: dict[Entry, list[Interval] | None] = {}
+
+    def expect(key: Any, row: Any, end: int | None) -> None:
+        parts = rule.of(shape.full(row)) if len(row) <= shape.width else None
+        if parts is None:
+            return
+        spans = wanted.setdefault((*parts, key), [])
+        assert spans is not None
+        if spans and spans[-1][1] == row[0]:  # goes on in the next version
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((row[0], end))
+
     for version, row in _items(data.past):
         key, end = data.shape.versions.parts(version)
-        start = row[0]
-        parts = rule.of(shape.full(row)) if len(row) <= shape.width else None
-        if parts is not None:
-            wanted.setdefault((*parts, key), []).append((start, end))
+        expect(key, row, end)
     for key, row in _items(data.live):
-        parts = rule.of(shape.full(row)) if len(row) <= shape.width else None
-        if parts is not None:
-            wanted.setdefault((*parts, key), []).append((row[0], None))
-    for entry, until in _items(index.past):
-        kept.setdefault(entry[:-1], []).append((entry[-1], until))
-    for entry, since in _items(index.live):
-        kept.setdefault(entry, []).append((since, None))
+        expect(key, row, None)
     first, last = index.created_at, data.closed_at if index.dropped_at is None else index.dropped_at
-    for entry in wanted.keys() | kept.keys():
-        if _joined(wanted.get(entry, []), first, last) != _joined(kept.get(entry, []), first, last):
-            report(f"index {index.id} keeps {kept.get(entry)} for {entry!r}, the rows say {wanted.get(entry)}")
+
+    def differ(entry: Entry, kept: list[Interval]) -> bool:
+        rows = wanted.get(entry, [])
+        if rows is None:  # compared before
+            return False
+        wanted[entry] = None
+        if _joined(rows, first, last) == _joined(kept, first, last):
+            return False
+        report(f"index {index.id} keeps {kept} for {entry!r}, the rows say {rows}")
+        return True
+
+    for entry, left in groupby(_items(index.past), lambda item: item[0][:-1]):
+        since = index.live.get(entry)
+        now = [] if since is None else [(since, None)]
+        if differ(entry, [*((key[-1], until) for key, until in left), *now]):
             return
+    for entry, since in _items(index.live):
+        if differ(entry, [(since, None)]):
+            return
+    any(differ(entry, []) for entry in wanted)
 
 
 def _definition(state: State, data: TableData, index: IndexData) -> tuple[Index | None, Shape]:
