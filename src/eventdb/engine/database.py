@@ -59,7 +59,7 @@ def index_keys(table: Table, index: Index) -> EntryFunction:
 
 
 _registry: dict[tuple[str, bool], Database] = {}
-_registry_lock = threading.Lock()
+_registry_lock = threading.RLock()  # the collector may run in the middle, and with it what closes a connection that was forgotten
 _alive: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
@@ -389,17 +389,20 @@ def open_shared(name: Any, *, read_only: bool = False, files: Files | None = Non
     memory = name.startswith(MEMORY)
     key = (name if memory else os.path.realpath(name), read_only)
     with _registry_lock:
-        database = _registry.get(key)
-        if database is None:
-            path = None if memory else key[0]
-            database = Database(name, path, files or Files(), read_only, key, **log_options)
-            _registry[key] = database
-        return database.acquire()
+        while True:
+            database = _registry.get(key)
+            if database is None:
+                path = None if memory else key[0]
+                database = Database(name, path, files or Files(), read_only, key, **log_options)
+                _registry[key] = database
+            database.acquire()
+            if not database._closed:
+                return database
 
 
 def _after_fork() -> None:
     global _registry_lock
-    _registry_lock = threading.Lock()
+    _registry_lock = threading.RLock()
     _registry.clear()
     for database in _alive:
         database.forked = True
