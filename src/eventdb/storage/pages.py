@@ -42,6 +42,8 @@ Row = tuple[Any, ...]
 
 LIVE, PAST, ENTRIES, BRANCH = 1, 2, 3, 4
 _DESCENDING, _NULLS_FIRST, _MIXED = 1, 2, 4
+_NUMBERS = 1 << 14
+"""About so many transaction numbers are kept in mind while pages are read."""
 _STAND_INS = frozenset({type(MIN_KEY), type(MAX_KEY)})
 _TYPES: dict[type, DataType] = {
     bool: types.BOOLEAN, int: types.BIGINT, float: types.DOUBLE, str: types.TEXT, bytes: types.BYTEA, Decimal: types.NUMERIC,
@@ -184,12 +186,16 @@ def pack_stored(slots: Mapping[int, DataType], rows: Sequence[Row]) -> list[Pack
     return [shape, pack_types(used), packed]
 
 
-def unpack_stored(packed: Sequence[Packed]) -> list[Row]:
-    """What `pack_stored` packed."""
+def unpack_stored(packed: Sequence[Packed], numbers: dict[int, int]) -> list[Row]:
+    """What `pack_stored` packed. `numbers`: transaction numbers met before, so that rows of one transaction have one object in common, as
+    they had when it wrote them: a scan of the past looks at it in each row."""
     shape, packed_types, columns = packed
     if not columns:
         return []
-    unpacked = [unpack_integers(columns[0])]
+    starts = unpack_integers(columns[0])
+    if len(numbers) > _NUMBERS:
+        numbers.clear()
+    unpacked = [list(map(numbers.setdefault, starts, starts))]
     unpacked += [unpack_column(datatype, column) for datatype, column in zip(unpack_types(packed_types), columns[1:], strict=True)]
     rows = list(zip(*unpacked, strict=True))
     if type(shape) is int:
@@ -203,7 +209,7 @@ def unpack_stored(packed: Sequence[Packed]) -> list[Row]:
 class LeafForm:
     """How the leaves of one tree are written and read: its kind, its keys, and for rows where their key and how versions are keyed."""
 
-    __slots__ = ("key_of", "keys", "kind", "slots", "versions")
+    __slots__ = ("_numbers", "key_of", "keys", "kind", "slots", "versions")
 
     def __init__(
         self, kind: int, keys: KeyForm, key_of: Callable[[Row], Any], versions: VersionKeys, slots: Mapping[int, DataType]
@@ -213,6 +219,7 @@ class LeafForm:
         self.key_of = key_of
         self.versions = versions
         self.slots = slots
+        self._numbers: dict[int, int] = {}
 
     def pack(self, keys: list[Any], vals: list[Any]) -> Packed:
         """A leaf as one item."""
@@ -228,7 +235,7 @@ class LeafForm:
             raise DataCorrupted("a page of a snapshot is not the leaf that it should be")
         if self.kind == ENTRIES:
             return unpack_keys(self.keys, page[1]), unpack_integers(page[2])
-        rows = unpack_stored(page[1:4])
+        rows = unpack_stored(page[1:4], self._numbers)
         keys = list(map(self.key_of, rows))
         if self.kind == PAST:
             keys = self.versions.ended(keys, unpack_integers(page[4]))
