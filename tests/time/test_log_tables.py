@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine.records import ask
 
 import eventdb
 
@@ -38,13 +39,6 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[eventdb.Con
     connection = eventdb.connect(path, autocommit=True)
     yield connection
     connection.close()
-
-
-def ask(connection: eventdb.Connection, query: str, parameters: Any = ()) -> tuple[list[tuple[Any, ...]], int]:
-    """(rows, records of the log read for them)."""
-    before = connection.database.records_read
-    rows = connection.execute(query, parameters).fetchall()
-    return rows, connection.database.records_read - before
 
 
 def test_transactions(connection: eventdb.Connection) -> None:
