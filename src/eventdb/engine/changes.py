@@ -188,9 +188,7 @@ class _Rows:
             row = self._over[name]
         else:
             row = None if self._get is None else self._get(key)
-        if row is None or self._defined is None or self._defined.tails is None or len(row) >= self._defined.width:
-            return row
-        return row + self._defined.tails[len(row)]
+        return row if row is None or self._defined is None else self._defined.full(row)
 
     def put(self, key: Key, row: Row | None) -> None:
         self._over[key if self._normal is None else self._normal(key)] = row
@@ -229,12 +227,10 @@ class _Walk:
         return self._deleted(table, event, position)
 
     def _inserted(self, table: Table, event: RowsInserted, position: int) -> Iterator[RowChange]:
-        rows, number, tails = self._rows_of(table), self._number, table.tails
+        rows, number = self._rows_of(table), self._number
         key_of = itemgetter(*table.key_slots)
         for place, values in enumerate(event.rows, position):
-            row = (number, *values)
-            if tails is not None and len(row) < table.width:
-                row += tails[len(row)]
+            row = table.full((number, *values))
             key = key_of(row)
             rows.put(key, row)
             yield RowChange(place, "insert", table, key, None, row)

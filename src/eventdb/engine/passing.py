@@ -60,7 +60,7 @@ class Passing:
                 before = rows[key] if key in rows else self._before(number, table, key)
                 if before is None:
                     continue
-                row = list(before if table.tails is None else before + table.tails[len(before)] if len(before) < table.width else before)
+                row = list(table.full(before))
                 for slot, value in zip(event.slots, values, strict=True):
                     row[slot] = value
                 row[0] = number
@@ -80,10 +80,9 @@ class Passing:
 
     def _laid(self, table: Table, row: Row) -> Row:
         if table.storage == self._table.storage:
-            tails = self._table.tails
-            return row if tails is None or len(row) >= self._table.width else row + tails[len(row)]
+            return self._table.full(row)
         last = self._storages.get(table.storage, table)  # with what was added to it later
         lay = self._layouts.get(table.storage)
         if lay is None:
             lay = self._layouts[table.storage] = layout_of(last, self._table, self._execution)
-        return lay(row if last.tails is None or len(row) >= last.width else row + last.tails[len(row)])
+        return lay(last.full(row))

@@ -197,10 +197,8 @@ class _Trim:
         for number, rows in started.items():
             # as wide as the table was when that transaction was done, for indexes that it made
             then = self._state.catalog_at(number).tables[table_id]
-            tails, width = then.tails, then.width
-            slots = tuple(types[table.storage].get(slot, NULL) for slot in range(1, width))
-            full = rows if tails is None else [row if len(row) >= width else row + tails[len(row)] for row in rows]
-            values = [row[1:] for row in full]
+            slots = tuple(types[table.storage].get(slot, NULL) for slot in range(1, then.width))
+            values = [then.full(row)[1:] for row in rows]
             if NULL in slots:  # of columns that came and went inside one transaction
                 values = [tuple([None if t is NULL else value for t, value in zip(slots, row, strict=True)]) for row in values]
             made[number] = [RowsInserted(table_id, slots, values)]

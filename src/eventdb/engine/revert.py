@@ -128,7 +128,7 @@ class _Revert:
 
     def _changed_at(self, item: Relation) -> list[int]:
         """The later transactions that changed the definition of an object."""
-        base, kind = self._txn.base, f"{_FIELDS[type(item)]}"
+        base, kind = self._txn.base, _FIELDS[type(item)]
         found, at = [], base.number
         now = getattr(self._txn.catalog, kind).get(item.id)
         while at > self._number:

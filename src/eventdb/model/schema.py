@@ -155,6 +155,11 @@ class Table(Record, derived=True):
             missing[column.slot] = column.missing
         return tuple(tuple(missing[n:]) for n in range(self.width + 1))
 
+    def full(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A stored row at full width: those from before a column was added are shorter."""
+        tails = self.tails
+        return row if tails is None or len(row) >= self.width else row + tails[len(row)]
+
     @cached_property
     def primary_key(self) -> Unique | None:
         return next((c for c in self.constraints if isinstance(c, Unique) and c.primary), None)

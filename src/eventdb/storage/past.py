@@ -40,9 +40,7 @@ class PastTable(Reader):
         if self._normal is not None:
             key = self._normal(key)
         row = _getter(self._data, self._number)(key)
-        if row is None or self._tails is None or len(row) >= self._width:
-            return row
-        return row + self._tails[len(row)]
+        return None if row is None else self._table.full(row)
 
     def row_count(self) -> int:
         """About how many rows there were: the count of now stands for it."""

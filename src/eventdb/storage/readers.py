@@ -152,9 +152,7 @@ class LiveTable(Reader):
 
     def _get(self, key: Key) -> Row | None:
         row: Row | None = self._data.live.get(key if self._normal is None else self._normal(key))
-        if row is None or self._tails is None or len(row) >= self._width:
-            return row
-        return row + self._tails[len(row)]
+        return None if row is None else self._table.full(row)
 
     @property
     def tree(self) -> Tree:

@@ -53,7 +53,7 @@ class Shape:
 
     __slots__ = (
         "_index_keys", "_indexes", "_rules", "_touched",
-        "hidden_key", "key_of", "key_slots", "nan_slots", "normal", "table", "tails", "versions", "width",
+        "full", "hidden_key", "key_of", "key_slots", "nan_slots", "normal", "table", "tails", "versions", "width",
     )  # fmt: skip
 
     def __init__(self, table: Table, indexes: Iterable[Index], index_keys: IndexKeys | None) -> None:
@@ -66,6 +66,7 @@ class Shape:
         self.normal = key_normalizer(table)
         self.key_of = row_key(table)
         self.versions = version_keys(table)
+        self.full = table.full
         self._indexes = tuple(indexes)
         self._index_keys = index_keys
         self._rules: dict[int, EntryRule] | None = None
@@ -85,10 +86,6 @@ class Shape:
             found = tuple((i, rule) for i, rule in self.rules.items() if rule.slots is None or not rule.slots.isdisjoint(slots))
             self._touched[slots] = found
         return found
-
-    def full(self, row: Row) -> Row:
-        """The row at the table's full width."""
-        return row if self.tails is None or len(row) >= self.width else row + self.tails[len(row)]
 
 
 def key_normalizer(table: Table) -> Callable[[Key], Key] | None:
@@ -192,7 +189,7 @@ class TableData:
             eras = Eras(number) if self.eras is None else self.eras
             self.eras = longer = eras.extended(number, self.ended(), self.live)
             self._ended, self._ended_count = [], 0
-            return longer.ends() != eras.ends()
+            return longer.ends() is not eras.ends()
         return False
 
     def ended(self) -> list[Row]:
@@ -313,21 +310,21 @@ class TableData:
                 part, places = [part[i] for i in really], [places[i] for i in really]
                 kept, before, after = [kept[i] for i in really], [before[i] for i in really], [after[i] for i in really]
             if len(places) == len(leaf.keys):
-                leaf.vals = list(after)
+                leaf.vals = after
             else:
                 vals = leaf.vals
                 for i, row in zip(places, after, strict=True):
                     vals[i] = row
             changed += part
             stored += kept
-            news += after  # type: ignore[arg-type]
+            news += after
             if rules:
                 olds += before
         self._keep(changed, stored, number)
         for index, rule in rules:
             index.change_many(rule, olds, news, changed, number)
 
-    def _changed_rows(self, number: int, rows: Sequence[Row], slots: tuple[int, ...], values: Sequence[Row]) -> Sequence[Row | None]:
+    def _changed_rows(self, number: int, rows: Sequence[Row], slots: tuple[int, ...], values: Sequence[Row]) -> list[Any]:
         """Rows with other values, None for each that has them already."""
         if len(rows) >= _COLUMNWISE:
             columns = list(zip(*rows, strict=True))
