@@ -6,12 +6,12 @@ import datetime
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eventdb.engine import system_tables
 from eventdb.engine.binding import adapted
 from eventdb.engine.execution import Execution
 from eventdb.engine.provenance import provenance
 from eventdb.engine.results import Result
 from eventdb.engine.settings import canonical, isolation_level
+from eventdb.engine.statements import environment
 from eventdb.engine.temporal import prepare_moment, shown
 from eventdb.errors import (
     ActiveTransaction,
@@ -63,11 +63,7 @@ def _environment(session: Session, statement: Statement) -> tuple[Environment, E
     """What to bind an expression in that stands outside any query, and what to compute it with."""
     transaction = session.transaction
     reader: StateReader = session.refresh() if transaction is None else transaction.queries
-    env = Environment(
-        statement.text, reader.catalog, statement.index, [None] * len(statement.keys), session.search_path,
-        system_tables=system_tables.TABLES, statistics=session.row_count, functions=session.functions,
-    )  # fmt: skip
-    return env, Execution(session, reader, transaction)
+    return environment(session, reader.catalog, statement), Execution(session, reader, transaction)
 
 
 def _constant(session: Session, expression: ast.Expression, statement: Statement, values: tuple[Any, ...], want: Any) -> Any:

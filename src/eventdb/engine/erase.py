@@ -21,7 +21,7 @@ from eventdb.engine.identities import Gone, Identities, Place
 from eventdb.engine.passing import Passing
 from eventdb.engine.results import Result
 from eventdb.engine.rewriting import check_alone, rewrite
-from eventdb.engine.statements import Preparer
+from eventdb.engine.statements import environment
 from eventdb.engine.transaction import Transaction
 from eventdb.engine.versions import AllVersions
 from eventdb.engine.write_cascade import Cascade
@@ -104,7 +104,7 @@ class _Erasure:
         """Find the rows of which some version meets the condition."""
         session, state = self._session, self._state
         present = session.refresh()  # with the session's temporary objects
-        env = Preparer(session, present, present.catalog, PRESENT[0]).environment(statement)
+        env = environment(session, present.catalog, statement)
         self._target = target = find_table(env, node.table, "erase from")
         if target.id < 0:
             raise WrongObjectType(f'"{target.name}" is a temporary table', hint="It has no history: use DELETE.").at(node.table.position)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventdb.engine.binding import adapted
-from eventdb.engine.execution import PRESENT, Execution
+from eventdb.engine.execution import Execution
 from eventdb.engine.results import Result
 from eventdb.engine.rewriting import check_alone, rewrite
-from eventdb.engine.statements import Preparer
+from eventdb.engine.statements import environment
 from eventdb.engine.temporal import number_at, prepare_moment
 from eventdb.errors import DatetimeFieldOverflow, InternalError, NotSupportedError, UndefinedTable, WrongObjectType
 from eventdb.model import clock
@@ -96,8 +96,7 @@ def _dry(session: Session, state: State, table_id: int, number: int) -> Row:
 def _wanted(session: Session, state: State, node: ast.DeleteHistory, statement: Statement, values: tuple[Any, ...]) -> Horizons:
     if node.table is None:
         return _by_retention(session, state, _known(state).values())
-    present = session.refresh()
-    env = Preparer(session, present, present.catalog, PRESENT[0]).environment(statement)
+    env = environment(session, session.refresh().catalog, statement)
     dropped = _dropped(state, node.table, session.search_path)
     try:
         table = find_table(env, node.table, "delete history from")

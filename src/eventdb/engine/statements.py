@@ -178,6 +178,21 @@ class Bound(Record, frozen=False):
     positions: tuple[Position, ...]
 
 
+def environment(session: Session, catalog: Catalog, statement: Statement, inferred: Inferred = None) -> Environment:
+    """What to bind a statement in, or an expression in one that is no query; without FOR SYSTEM_TIME."""
+    types: list[DataType | None] = list(inferred) if inferred is not None else [None] * len(statement.keys)
+    return Environment(
+        statement.text,
+        catalog,
+        statement.index,
+        types,
+        session.search_path,
+        system_tables=system_tables.TABLES,
+        statistics=session.row_count,
+        functions=session.functions,
+    )
+
+
 class Preparer:
     """Finds or makes the variant for one run of a statement."""
 
@@ -248,23 +263,9 @@ class Preparer:
             return (self._own,)
         return positions_of(variant, Execution(self._session, self._reader, self._session.transaction, (self._own,)), values)
 
-    def environment(self, statement: Statement, inferred: Inferred = None) -> Environment:
-        """What to bind the statement in; without FOR SYSTEM_TIME."""
-        types: list[DataType | None] = list(inferred) if inferred is not None else [None] * len(statement.keys)
-        return Environment(
-            statement.text,
-            self._catalog,
-            statement.index,
-            types,
-            self._session.search_path,
-            system_tables=system_tables.TABLES,
-            statistics=self._session.row_count,
-            functions=self._session.functions,
-        )
-
     def definition(self, statement: Statement) -> tuple[Environment, Sequence[Position]]:
         """What to bind a definition in, and the positions that its query will read at: they come to stand there while it is bound."""
-        env = self.environment(statement)
+        env = environment(self._session, self._catalog, statement)
         if not isinstance(statement.node, ast.CreateTableAs):  # what is kept as text must not need this connection
             env.functions = {}
         execution = Execution(self._session, self._reader, self._session.transaction)
@@ -274,7 +275,7 @@ class Preparer:
     def prepare(self, statement: Statement, values: tuple[Any, ...], inferred: Inferred) -> Variant:
         """A new variant."""
         session = self._session
-        env = self.environment(statement, inferred)
+        env = environment(self._session, self._catalog, statement, inferred)
         execution = Execution(session, self._reader, session.transaction)
         moments = MomentBinder(
             self._reader, execution, lambda known: adapted(values, known, session.timezone), env, self._reader.catalog
